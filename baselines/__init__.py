@@ -1,0 +1,1 @@
+"""The recommenders HUIGN is compared with, one per file."""

@@ -1,0 +1,1 @@
+"""The program: data, protocol, experiments, tables and figures."""

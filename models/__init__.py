@@ -1,0 +1,1 @@
+"""The library: what every recommender is made of, and HUIGN."""

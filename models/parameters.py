@@ -1,0 +1,16 @@
+"""Trainable tensors with the paper's initialisation."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def xavier(rows: int, columns: int, device: torch.device) -> nn.Parameter:
+    """A ``[rows, columns]`` parameter, Xavier (Glorot) uniform with fan-in ``rows``."""
+    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns, device=device)))
+
+
+def zeros(*shape: int, device: torch.device) -> nn.Parameter:
+    """A parameter of zeros, for biases."""
+    return nn.Parameter(torch.zeros(*shape, device=device))

@@ -1,0 +1,99 @@
+"""Recommenders by name: declared with a decorator, found by folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from models.errors import UsageError
+from models.recommender import Recommender
+
+Class = TypeVar("Class", bound=type[Recommender])
+
+_REGISTRY: dict[str, type[Recommender]] = {}
+_LABELS: dict[str, str] = {}
+
+
+def register(name: str, label: str | None = None) -> Callable[[Class], Class]:
+    """Class decorator that makes a recommender known to the command line, tests and tables.
+
+    Args:
+        name: What users type, lower case.
+        label: What tables print (default: the class name).
+    """
+
+    def decorate(cls: Class) -> Class:
+        if name in _REGISTRY and _REGISTRY[name].__qualname__ != cls.__qualname__:
+            raise UsageError(f"two recommenders are registered as '{name}': rename one of them")
+        _REGISTRY[name] = cls
+        _LABELS[name] = label or cls.__name__
+        return cls
+
+    return decorate
+
+
+def discover(folder: Path) -> None:
+    """Import every module in ``folder`` so that its recommenders register themselves.
+
+    Raises:
+        UsageError: If the folder is missing or a module fails to import; the message names the
+            file, the line and the reason.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"plug-in folder '{folder}' does not exist")
+    is_package = (folder / "__init__.py").exists()
+    package = folder.name if is_package else re.sub(r"\W", "_", str(folder.resolve()))
+    for module in sorted(pkgutil.iter_modules([str(folder)]), key=lambda module: module.name):
+        name = f"{package}.{module.name}"
+        if name in sys.modules:
+            continue
+        path = folder / f"{module.name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            continue
+        sys.modules[name] = loaded = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(loaded)
+        except Exception as error:
+            del sys.modules[name]
+            frames = [
+                f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)
+            ]
+            line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno
+            raise UsageError(
+                f"plug-in '{path}', line {line}: {type(error).__name__}: {error}"
+            ) from error
+
+
+def registered() -> dict[str, type[Recommender]]:
+    """All known recommenders by name."""
+    return dict(_REGISTRY)
+
+
+def label(name: str) -> str:
+    """What tables print for a registered name."""
+    return _LABELS.get(name, name)
+
+
+def create(name: str, **hyper_parameters: Any) -> Recommender:
+    """Make a recommender by name.
+
+    Raises:
+        UsageError: If the name or a hyper-parameter is unknown.
+    """
+    if name not in _REGISTRY:
+        raise UsageError(f"unknown model '{name}': choose from {', '.join(sorted(_REGISTRY))}")
+    cls = _REGISTRY[name]
+    unknown = sorted(set(hyper_parameters) - set(cls.defaults()))
+    if unknown:
+        raise UsageError(
+            f"model '{name}' has no hyper-parameter '{unknown[0]}': "
+            f"choose from {', '.join(cls.defaults())}"
+        )
+    return cls(**hyper_parameters)
