@@ -12,7 +12,7 @@ from models.propagation import SparseMatrix
 
 def pool(assignment: Tensor, graph: SparseMatrix) -> Tensor:
     r""":math:`\Gamma^T A \Gamma` per modality, ``[num_modalities, M, K] -> [.., K, K]``."""
-    result: Tensor = _Pool.apply(assignment, graph)
+    result: Tensor = _Pool.apply(assignment, graph)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -32,6 +32,6 @@ class _Pool(torch.autograd.Function):
         return assignment.mT @ neighbours
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (neighbours,) = ctx.saved_tensors
         return neighbours @ (grads[0] + grads[0].mT), None

@@ -40,7 +40,7 @@ class SparseMatrix:
 
     def __matmul__(self, x: Tensor) -> Tensor:
         """``[num_columns, width] -> [num_rows, width]``, differentiable in ``x``."""
-        result: Tensor = _Multiply.apply(x, self._product, self._transposed)
+        result: Tensor = _Multiply.apply(x, self._product, self._transposed)  # type: ignore[no-untyped-call]
         return result
 
     def row_sums(self) -> Tensor:
@@ -89,7 +89,7 @@ class _Multiply(torch.autograd.Function):
         return product(x)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         return ctx.transposed(grads[0].contiguous()), None, None
 
 
