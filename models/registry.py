@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from models.errors import UsageError
 from models.recommender import Recommender
@@ -81,19 +81,45 @@ def label(name: str) -> str:
     return _LABELS.get(name, name)
 
 
+def model_class(name: str) -> type[Recommender]:
+    """The recommender registered under a name.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    if name not in _REGISTRY:
+        raise UsageError(f"unknown model '{name}': choose from {', '.join(sorted(_REGISTRY))}")
+    return _REGISTRY[name]
+
+
 def create(name: str, **hyper_parameters: Any) -> Recommender:
     """Make a recommender by name.
 
     Raises:
         UsageError: If the name or a hyper-parameter is unknown.
     """
-    if name not in _REGISTRY:
-        raise UsageError(f"unknown model '{name}': choose from {', '.join(sorted(_REGISTRY))}")
-    cls = _REGISTRY[name]
+    cls = model_class(name)
     unknown = sorted(set(hyper_parameters) - set(cls.defaults()))
     if unknown:
         raise UsageError(
             f"model '{name}' has no hyper-parameter '{unknown[0]}': "
             f"choose from {', '.join(cls.defaults())}"
         )
+    for option, choices in _choices(cls).items():
+        if option in hyper_parameters and hyper_parameters[option] not in choices:
+            raise UsageError(
+                f"model '{name}' has no {option} '{hyper_parameters[option]}': "
+                f"choose from {', '.join(map(str, choices))}"
+            )
     return cls(**hyper_parameters)
+
+
+def _choices(cls: type[Recommender]) -> dict[str, tuple[Any, ...]]:
+    """The values of the hyper-parameters that are annotated as ``Literal``."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for base in reversed(cls.__mro__):
+        if "__init__" in vars(base) and issubclass(base, Recommender):
+            for option, hint in get_type_hints(base.__init__).items():
+                if get_origin(hint) is Literal:
+                    found[option] = get_args(hint)
+    return found

@@ -1,0 +1,111 @@
+"""Exact evaluation: every user's full ranking of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmark.metrics import all_metrics
+from models.errors import UsageError
+from models.interactions import Interactions
+from models.ranking import top_k
+from models.recommender import Recommender, Validate
+
+MIN_ROWS = 64
+"""Fewest users a model is asked to score at a time.
+
+A matrix product with few rows (fewer than 8 to 16 on x86-64 with MKL) takes another kernel, which
+changes the last bits of the scores: a user in a short last batch could get another order of
+near-ties than in a full one. A batch with fewer users is filled up with its last one.
+"""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Args:
+        users: ``[num_evaluated]``, the users with at least one held-out positive, ascending.
+        per_user: Values of those users by name of metric, each ``[num_evaluated]`` float64.
+    """
+
+    users: Tensor
+    per_user: dict[str, Tensor]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Every metric's mean over the evaluated users."""
+        return {name: float(values.mean()) for name, values in self.per_user.items()}
+
+
+class Evaluator:
+    """Ranks all items for every user with a held-out positive, without sampled candidates.
+
+    Seen items are scored ``-inf``, so they are never listed; ties go by ascending item id. The
+    outcome does not depend on ``batch_size``.
+
+    Args:
+        held_out: The positives to find.
+        seen: What the user is known to have interacted with: the training interactions when
+            validating, the union of training and validation when testing.
+        ks: Cut-offs of the metrics (default: 1, 5, 10 and 20).
+        batch_size: Users ranked at a time (default: ``256``).
+
+    Raises:
+        ValueError: If ``held_out`` and ``seen`` share a pair.
+        UsageError: If ``held_out`` is empty or a cut-off is not in ``1..num_items``.
+    """
+
+    def __init__(
+        self,
+        held_out: Interactions,
+        seen: Interactions,
+        ks: Sequence[int] = (1, 5, 10, 20),
+        batch_size: int = 256,
+    ) -> None:
+        if not len(held_out):
+            raise UsageError(
+                "'held_out' has no interactions, so there is nothing to evaluate on: "
+                "use more data or hold out a larger share"
+            )
+        if not ks or min(ks) < 1 or max(ks) > held_out.num_items:
+            raise UsageError(
+                f"'ks' needs cut-offs in 1..{held_out.num_items}, the number of items "
+                f"(got {tuple(ks)}): leave out the others"
+            )
+        self._positives, self._seen = held_out.by_user(), seen.by_user()
+        shared = self._seen.contains(held_out.users, held_out.items)
+        if shared.any():
+            raise ValueError(
+                f"'held_out' and 'seen' share {int(shared.sum())} interactions, "
+                f"so known items would be asked for"
+            )
+        self._users = torch.unique(held_out.users)  # ascending
+        self._num_positives = self._positives.counts(self._users)
+        self.ks = tuple(ks)
+        self.batch_size = batch_size
+
+    def __call__(self, model: Recommender) -> Evaluation:
+        """Evaluate a fitted model."""
+        batches = self._users.split(self.batch_size)
+        hits = torch.cat([self._hits(model, users) for users in batches])  # [num_evaluated, K]
+        return Evaluation(self._users, all_metrics(hits, self._num_positives, self.ks))
+
+    @torch.no_grad()
+    def _hits(self, model: Recommender, users: Tensor) -> Tensor:
+        """Whether each place of the lists of ``users`` is a hit, ``[batch_size, max(ks)]``."""
+        filler = users[-1:].expand(max(0, MIN_ROWS - len(users)))
+        scores = model.score(torch.cat([users, filler]))[: len(users)]
+        # not in place: a model may hand out scores that it keeps
+        scores = scores.index_put(self._seen.positions(users), scores.new_tensor(-torch.inf))
+        items = top_k(scores, max(self.ks))
+        # without the second condition an empty place, -1, would be the last item of user - 1
+        return self._positives.contains(users[:, None], items) & (items >= 0)
+
+
+def validation_score(evaluator: Evaluator, metric: str = "recall@10") -> Validate:
+    """The mean of one metric, as the ``validate`` callback of :meth:`Recommender.fit`."""
+    return lambda model: evaluator(model).means[metric]

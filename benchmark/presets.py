@@ -1,0 +1,45 @@
+"""How much work a run does: grids, epochs, patience and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A budget, the same for every model.
+
+    Args:
+        name: What ``--preset`` takes.
+        epochs: Upper bound on passes over the data.
+        patience: Epochs without a better validation recall@10 before training stops.
+        seeds: Trainings of the tuned model, with seeds ``0..seeds-1``.
+        grid: Candidate values that replace a model's own, by hyper-parameter.
+        max_steps: Double the batches of pairwise models until an epoch has at most this many
+            steps; ``None`` leaves them alone.
+    """
+
+    name: str
+    epochs: int
+    patience: int
+    seeds: int
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    max_steps: int | None = None
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "quick",
+            epochs=60,
+            patience=8,
+            seeds=1,
+            grid={"learning_rate": (1e-3, 3e-3), "reg": (1e-4, 1e-2)},
+            max_steps=100,
+        ),
+        Preset("paper", epochs=1000, patience=20, seeds=5),
+    )
+}

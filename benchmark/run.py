@@ -1,0 +1,149 @@
+"""The main command: ``python -m benchmark.run --all --dataset movielens``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.presets import PRESETS
+from models.errors import UsageError
+
+EPILOG = """\
+examples:
+  python -m benchmark.run --all --dataset movielens
+      every model on MovieLens: tuned, trained, tested, as tables and figures in results/
+  python -m benchmark.run --models huign vbpr bpr_mf --datasets movielens-1m tiktok --data-root data
+      three models on two data sets of your own (one folder each: <name>.inter, *_feat.npy)
+  python -m benchmark.run --all --dataset movielens --preset paper --device cuda
+      the paper's grid, epochs, patience and five seeds, on a GPU
+  python -m benchmark.run --list
+      what there is to choose from
+
+Finished runs are stored in results/<dataset>/runs.csv and never repeated: after Ctrl-C or a
+crash the same command goes on where it stopped.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    options = argparse.ArgumentParser(
+        prog="python -m benchmark.run",
+        description="Tune, train and test recommenders under one protocol; write tables and "
+        "figures from the stored results.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = options.add_argument_group("what to run")
+    which = what.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="every registered model")
+    which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
+    which.add_argument("--list", action="store_true", help="print data sets and models, then stop")
+    what.add_argument(
+        "--dataset", "--datasets", dest="datasets", nargs="+", default=["movielens"],
+        metavar="NAME",
+        help="data sets (default: movielens, the best MovieLens at hand)",
+    )  # fmt: skip
+    what.add_argument(
+        "--plugins", type=Path, metavar="FOLDER", help="a folder with recommenders of your own"
+    )
+    budget = options.add_argument_group("how much work")
+    budget.add_argument(
+        "--preset", choices=PRESETS, default="quick",
+        help="quick: minutes on a laptop; paper: the paper's grid, epochs, patience and five seeds "
+        "(default: quick)",
+    )  # fmt: skip
+    budget.add_argument(
+        "--seeds", type=int, metavar="N", help="trainings per tuned model (default: the preset's)"
+    )
+    budget.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
+    protocol = options.add_argument_group("protocol")
+    protocol.add_argument(
+        "--split-seed", type=int, default=0, metavar="N",
+        help="seed of the random 8:1:1 split; not used where the data ships a split (default: 0)",
+    )  # fmt: skip
+    protocol.add_argument(
+        "--feature-scaling", choices=("l2_row", "none", "zscore_col"), default="l2_row",
+        help="shared by all models (default: l2_row, every item's features at unit length)",
+    )  # fmt: skip
+    protocol.add_argument(
+        "--ks", type=int, nargs="+", default=[1, 5, 10, 20], metavar="K",
+        help="cut-offs of the metrics (default: 1 5 10 20)",
+    )  # fmt: skip
+    where = options.add_argument_group("where")
+    where.add_argument(
+        "--data-root", type=Path, metavar="FOLDER",
+        help="the folder of data sets (default: $HUIGN_DATA_ROOT, else ./data if it exists)",
+    )  # fmt: skip
+    where.add_argument(
+        "--results-root", type=Path, default=Path("results"), metavar="FOLDER",
+        help="results go to FOLDER/<dataset> (default: results)",
+    )  # fmt: skip
+    return options
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks; the exit code is 1 if a model failed."""
+    # imported here so that --help and a mistyped option answer at once, without loading torch
+    from rich.console import Console
+
+    from benchmark.datasets import available, load
+    from benchmark.machine import choose_device
+    from benchmark.suite import Settings, run_suite
+    from models.registry import discover, label, model_class, registered
+
+    console = Console(stderr=True)
+    root = Path(__file__).parent.parent
+    for folder in (root / "models", root / "baselines", arguments.plugins):
+        if folder is not None:
+            discover(folder)
+    if arguments.list:
+        print("data sets:", ", ".join(available(arguments.data_root)))
+        print("models:   ", ", ".join(f"{name} ({label(name)})" for name in sorted(registered())))
+        return 0
+    if not arguments.all and not arguments.models:
+        raise UsageError("nothing to run: give --all, or --models with names from --list")
+    models = sorted(registered()) if arguments.all else list(dict.fromkeys(arguments.models))
+    for name in models:
+        model_class(name)
+    preset = PRESETS[arguments.preset]
+    settings = Settings(
+        models=models,
+        preset=preset,
+        seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
+        device=choose_device(arguments.device),
+        feature_scaling=arguments.feature_scaling,
+        split_seed=arguments.split_seed,
+        ks=sorted(set(arguments.ks)),
+        results_root=arguments.results_root,
+    )
+    if settings.seeds < 1:
+        raise UsageError(f"--seeds needs a positive number (got {settings.seeds})")
+    failures = []
+    for name in arguments.datasets:
+        dataset = load(name, arguments.data_root)
+        for key, value in dataset.describe().items():
+            console.print(f"{key:>20}  {value}", highlight=False)
+        failures += run_suite(dataset, settings, console)
+        console.print(f"results are in {settings.results_root / dataset.name}", highlight=False)
+    return 1 if failures else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code: 2 for a mistake in the call, 130 after Ctrl-C."""
+    arguments = parser().parse_args(argv)
+    try:
+        return run(arguments)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is left", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Tables of the paper, from stored rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.experiments import PAPER_MODELS
+from benchmark.store import write_atomic
+from models.registry import label
+
+METRICS = ("precision", "recall", "ndcg", "ndcg_hits")
+OURS = "huign"
+
+
+def table2(runs: pd.DataFrame, ks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Overall performance: metrics in rows, models in columns, anchors after the paper's models.
+
+    Args:
+        runs: Rows of ``runs.csv``, as :meth:`benchmark.store.Store.current` selects them.
+        ks: Cut-offs of the metrics.
+
+    Returns:
+        Means and standard deviations over seeds (0 for a single one). The means have a last
+        column ``improvement_percent``: HUIGN over the paper's strongest other model in this row.
+        A model without a successful run has no column.
+    """
+    done = runs[runs["status"] == "ok"]
+    model_of = dict(zip(done["variant"], done["model"], strict=True))
+    paper = [name for model in PAPER_MODELS for name in model_of if model_of[name] == model]
+    order = paper + [name for name in model_of if name not in paper]
+    metrics = [f"{metric}@{k}" for metric in METRICS for k in ks]
+    grouped = done.groupby("variant")[metrics]
+    mean = grouped.mean().loc[order].T.rename_axis("metric")
+    deviation = grouped.std(ddof=1).fillna(0).loc[order].T.rename_axis("metric")
+    baselines = [name for name in paper if model_of[name] != OURS]
+    gain = pd.Series(float("nan"), index=metrics)
+    if baselines and len(baselines) < len(paper):
+        gain = 100 * (mean[label(OURS)] / mean[baselines].max(axis=1) - 1)
+    return mean.assign(improvement_percent=gain), deviation
+
+
+def marked(
+    mean: pd.DataFrame, deviation: pd.DataFrame, best: str, second: str, plus_minus: str
+) -> pd.DataFrame:
+    """Four decimals as text, the best of each row in ``best`` and the next in ``second``.
+
+    Args:
+        mean: Of :func:`table2`.
+        deviation: Of :func:`table2`.
+        best: A format with one place, such as ``"**{}**"``.
+        second: The same for the second best.
+        plus_minus: Between mean and deviation, which is left out where it is 0.
+    """
+    gain = mean["improvement_percent"].map(lambda x: "" if pd.isna(x) else f"{x:+.2f} %")
+    places = mean.drop(columns=gain.name).rank(axis=1, ascending=False, method="min")
+    styles = {1: best, 2: second}  # ranks of the exact values, not of the rounded ones
+    text = pd.DataFrame(index=mean.index)
+    for name in places:
+        text[name] = [
+            styles.get(int(place), "{}").format(
+                f"{value:.4f}" + (f"{plus_minus}{spread:.4f}" if spread else "")
+            )
+            for value, spread, place in zip(mean[name], deviation[name], places[name], strict=True)
+        ]
+    return text.assign(improvement=gain)
+
+
+def write_table2(runs: pd.DataFrame, ks: Sequence[int], folder: Path) -> None:
+    """Write ``table2.csv``, ``.md`` and ``.tex``, with models that gave no result as notes."""
+    mean, deviation = table2(runs, ks)
+    write_atomic(folder / "table2.csv", mean.to_csv(lineterminator="\n"))
+    markdown = marked(mean, deviation, "**{}**", "<u>{}</u>", " ± ").to_markdown(
+        disable_numparse=True
+    )
+    closed = runs[runs["status"] != "ok"]
+    notes = "".join(f"- {row.variant}: {row.status}, {row.reason}\n" for row in closed.itertuples())
+    write_atomic(
+        folder / "table2.md", f"{markdown}\n\n{caption(runs)}\n" + (notes and f"\n{notes}")
+    )
+    latex = marked(mean, deviation, r"\textbf{{{}}}", r"\underline{{{}}}", r" $\pm$ ")
+    latex.index = latex.index.str.replace("_", r"\_")
+    latex["improvement"] = latex["improvement"].str.replace("%", r"\%")
+    write_atomic(folder / "table2.tex", latex.to_latex(column_format="l" + "r" * latex.shape[1]))
+
+
+def caption(runs: pd.DataFrame) -> str:
+    """What the numbers are, in a sentence or two."""
+    done = runs[runs["status"] == "ok"]
+    first, seeds = done.iloc[0], done.groupby("variant")["seed"].nunique().max()
+    return (
+        f"Test data of {first['dataset']} (fingerprint {first['data_fingerprint']}, split "
+        f"{first['split_seed']}, features {first['feature_scaling']}), preset {first['preset']}, "
+        f"{seeds} seed{'s' if seeds > 1 else ''}. Best in bold, second underlined. "
+        f"The improvement is {label(OURS)}'s over the best of the paper's other models. "
+        "ndcg_hits is the released code's NDCG, the one to compare with the paper's."
+    )
