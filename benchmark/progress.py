@@ -66,3 +66,4 @@ class Reporter:
     def finish(self, trainings: int = 1) -> None:
         """This many of all trainings are over, or need not happen."""
         self._progress.update(self._all, advance=trainings)
+        self._progress.update(self._current, visible=False)

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,13 @@ class Store:
         content = io.BytesIO()
         np.savez_compressed(content, users=users.cpu().numpy(), **arrays)
         write_atomic(folder / f"{run_id}.npz", content.getvalue())
+
+    def save_history(self, run_id: str, history: Sequence[Mapping[str, float]]) -> None:
+        """Keep what happened in every epoch, in ``history/<run_id>.csv``."""
+        folder = self.folder / "history"
+        folder.mkdir(exist_ok=True)
+        text = pd.DataFrame(history).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        write_atomic(folder / f"{run_id}.csv", text)
 
     def current(self, identity: Mapping[str, str]) -> pd.DataFrame:
         """The runs on these data under this preset that count: the newest per variant and seed.

@@ -16,12 +16,12 @@ from benchmark.datasets import Dataset
 from benchmark.evaluation import Evaluator
 from benchmark.experiments import Variant, table2
 from benchmark.features import scale_features
-from benchmark.machine import PeakMemory, commit, device_name, versions
+from benchmark.machine import commit, device_name, versions
 from benchmark.presets import Preset
 from benchmark.progress import Reporter
 from benchmark.splits import split
 from benchmark.store import Store, code_version, digest, write_atomic
-from benchmark.tuning import Tuner, grid_size
+from benchmark.tuning import Fitted, Tuner, grid_size
 from models.errors import UsageError
 from models.recommender import Recommender
 from models.registry import create, model_class
@@ -107,13 +107,14 @@ def run_variant(variant: Variant, settings: Settings, tuner: Tuner, test: Evalua
         if missing is not None:
             available = ", ".join(tuner.train.features) or "none"
             raise UsageError(f"needs {missing} modality; the data has {available}")
-        tuned = tuner.tune(variant)
+        tuned, best = tuner.tune(variant)
         for seed in range(seeds_of(variant, settings.seeds)):
             fixed = tuner.fixed(variant)
             if issubclass(cls, TrainedRecommender):
                 fixed["seed"] = seed
             model = create(variant.model, **{**fixed, **tuned})
-            reporter.line(train_and_test(variant, seed, model, settings, tuner, test))
+            ready = best if seed == 0 else None
+            reporter.line(train_and_test(variant, seed, model, ready, settings, tuner, test))
             reporter.finish()
     except Exception as error:
         skipped = isinstance(error, UsageError)
@@ -128,11 +129,21 @@ def train_and_test(
     variant: Variant,
     seed: int,
     model: Recommender,
+    ready: Fitted | None,
     settings: Settings,
     tuner: Tuner,
     test: Evaluator,
 ) -> str:
     """Train once, look at the test data once, store the row; nothing if it is stored already.
+
+    Args:
+        variant: What the row is about.
+        seed: Of initialisation and sampling.
+        model: With its final hyper-parameters, not yet trained.
+        ready: The same model if tuning has just trained it.
+        settings: What the call of the program asks for.
+        tuner: Trains.
+        test: Ranks the test positives.
 
     Returns:
         A line about the result.
@@ -142,10 +153,12 @@ def train_and_test(
     run_id = digest(**row, params=params, code=code_version(type(model)), ks=tuple(settings.ks))
     if run_id in tuner.store.finished():
         return f"{variant.label}, seed {seed}: stored already"
-    memory, started = PeakMemory(settings.device), datetime.now(timezone.utc)
-    fitted = tuner.fit(f"{variant.label}, seed {seed}", model)
+    started = datetime.now(timezone.utc)
+    fitted = ready or tuner.fit(f"{variant.label}, seed {seed}", model)
     evaluation = test(fitted.model)
     tuner.store.save_per_user(run_id, evaluation.users, evaluation.per_user)
+    if isinstance(fitted.model, TrainedRecommender):
+        tuner.store.save_history(run_id, fitted.model.history)
     tuner.store.append(
         "runs",
         {
@@ -158,16 +171,16 @@ def train_and_test(
             **evaluation.means,
             "epochs": fitted.epochs,
             "train_seconds": round(fitted.seconds, 3),
-            "peak_memory_mib": round(memory.read(), 1),
+            "peak_memory_mib": round(fitted.peak_memory_mib, 1),
             "device": device_name(settings.device),
             "versions": json.dumps(versions()),
             "commit": commit(),
             "started": started.isoformat(timespec="seconds"),
         },
     )
-    best = max(settings.ks)
+    k = 10 if 10 in settings.ks else max(settings.ks)
     return (
-        f"{variant.label}, seed {seed}: recall@{best} {evaluation.means[f'recall@{best}']:.4f}, "
+        f"{variant.label}, seed {seed}: test recall@{k} {evaluation.means[f'recall@{k}']:.4f}, "
         f"{fitted.seconds:.1f} s, {fitted.epochs} epochs"
     )
 

@@ -14,6 +14,7 @@ from sklearn.model_selection import ParameterGrid
 
 from benchmark.evaluation import Evaluator, validation_score
 from benchmark.experiments import Variant
+from benchmark.machine import PeakMemory
 from benchmark.presets import Preset
 from benchmark.progress import Reporter
 from benchmark.store import Store, code_version, digest
@@ -58,6 +59,7 @@ class Fitted:
     validation: float
     epochs: int
     seconds: float
+    peak_memory_mib: float
 
 
 @dataclass(frozen=True)
@@ -110,16 +112,19 @@ class Tuner:
             return scores[-1]
 
         self.reporter.start(what, model.params().get("epochs"))
-        started = time.perf_counter()
+        memory, started = PeakMemory(self.train.device), time.perf_counter()
         model.fit(self.train, validate)
         seconds = time.perf_counter() - started
-        return Fitted(model, score_of(model), len(scores), seconds)
+        return Fitted(model, score_of(model), len(scores), seconds, memory.read())
 
-    def tune(self, variant: Variant) -> dict[str, Any]:
+    def tune(self, variant: Variant) -> tuple[dict[str, Any], Fitted | None]:
         """The best hyper-parameters of a variant's grid; a study that was cut off goes on.
 
         The grid is put into the study as waiting trials, which Optuna hands out one by one: a
         trial that was killed is simply queued again.
+
+        Returns:
+            The hyper-parameters, and the model of the best trial (seed 0) if it ran just now.
 
         Raises:
             DivergedError: If no trial came to an end.
@@ -127,7 +132,7 @@ class Tuner:
         cls, fixed = model_class(variant.model), self.fixed(variant)
         space = grid(cls, self.preset)
         if not space:
-            return {}
+            return {}, None
         study_id = digest(
             **self.identity, model=variant.model, fixed=fixed, space=space, code=code_version(cls)
         )
@@ -152,6 +157,7 @@ class Tuner:
         waiting = len(study.get_trials(states=(TrialState.WAITING,)))
         total = grid_size(cls, self.preset)
         self.reporter.finish(total - waiting)
+        best: dict[int, Fitted] = {}
 
         def objective(trial: Trial) -> float:
             params = {name: trial.suggest_categorical(name, space[name]) for name in space}
@@ -164,6 +170,9 @@ class Tuner:
                 raise
             trial.set_user_attr("epochs", fitted.epochs)
             trial.set_user_attr("seconds", round(fitted.seconds, 2))
+            if not best or fitted.validation > max(other.validation for other in best.values()):
+                best.clear()
+                best[trial.number] = fitted
             return fitted.validation
 
         def record(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -173,7 +182,7 @@ class Tuner:
         study.optimize(objective, n_trials=waiting, catch=(DivergedError,), callbacks=[record])
         if not study.get_trials(states=(TrialState.COMPLETE,)):
             raise DivergedError(f"all {total} trials of '{variant.label}' diverged")
-        return study.best_params
+        return study.best_params, best.get(study.best_trial.number)
 
 
 def trial_row(variant: Variant, study_id: str, trial: FrozenTrial) -> dict[str, Any]:
