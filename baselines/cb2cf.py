@@ -129,6 +129,7 @@ class CB2CF(PairwiseRecommender):
         hidden_dim: Width of the layer that combines them (default: ``256``).
         dropout: Share of both layers dropped in training (default: ``0.2``).
         content_weight: :math:`\mu`, only used jointly (default: ``1.0``).
+        item_batch_size: Items per step of the second stage (default: ``128``).
         modalities: Modalities to use (default: all that the data has).
         **training: See :class:`models.training.TrainedRecommender`. Both stages take all of it,
             each with ``epochs`` and ``patience`` of its own.
@@ -153,6 +154,7 @@ class CB2CF(PairwiseRecommender):
         hidden_dim: int = 256,
         dropout: float = 0.2,
         content_weight: float = 1.0,
+        item_batch_size: int = 128,
         modalities: Sequence[str] | None = None,
         **training: Unpack[Training],
     ) -> None:
@@ -164,6 +166,7 @@ class CB2CF(PairwiseRecommender):
         self.hidden_dim = hidden_dim
         self.dropout = dropout
         self.content_weight = content_weight
+        self.item_batch_size = item_batch_size
         self.modalities = modalities
 
     def build(self, train: Interactions) -> None:
@@ -202,7 +205,8 @@ class CB2CF(PairwiseRecommender):
             super()._descend(train, validate)
             return
         self.factors.fit(train, validate)
-        regression = ContentRegression(self.factors, self.network, **self._training())
+        training = {**self._training(), "batch_size": self.item_batch_size}
+        regression = ContentRegression(self.factors, self.network, **training)
         regression.fit(train, validate)
         self.history = [
             {"stage": float(stage), **row}

@@ -17,8 +17,8 @@ class Preset:
         patience: Epochs without a better validation recall@10 before training stops.
         seeds: Trainings of the tuned model, with seeds ``0..seeds-1``.
         grid: Candidate values that replace a model's own, by hyper-parameter.
-        max_steps: Double the batches of pairwise models until an epoch has at most this many
-            steps; ``None`` leaves them alone.
+        steps: Double or halve a model's batches until an epoch has about this many steps;
+            ``None`` leaves them alone.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Preset:
     patience: int
     seeds: int
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    max_steps: int | None = None
+    steps: int | None = None
 
 
 PRESETS = {
@@ -34,11 +34,11 @@ PRESETS = {
     for preset in (
         Preset(
             "quick",
-            epochs=60,
-            patience=8,
+            epochs=40,
+            patience=10,
             seeds=1,
-            grid={"learning_rate": (1e-3, 3e-3), "reg": (1e-4, 1e-2)},
-            max_steps=100,
+            grid={"learning_rate": (3e-3, 1e-2), "reg": (1e-4, 1e-2)},
+            steps=20,
         ),
         Preset("paper", epochs=1000, patience=20, seeds=5),
     )

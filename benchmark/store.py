@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import inspect
 import io
 import json
 import os
@@ -40,15 +39,21 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def code_version(model: type[Recommender]) -> str:
-    """A digest of the source files of a model and of the classes it builds on.
+    """A digest of the source files that a model is made of: its own and those they import.
 
-    Editing a baseline makes its own stored runs stale, and nobody else's.
+    Editing a baseline makes its own stored runs stale, and those of models built on it.
     """
+    home = model.__module__.partition(".")[0]  # "models", "baselines", or a folder of plug-ins
+    names, seen = [model.__module__], set[str]()
     sources = hashlib.sha256()
-    for base in model.__mro__:
-        if issubclass(base, Recommender):
-            source = inspect.getsourcefile(sys.modules[base.__module__])
-            sources.update(Path(source).read_bytes() if source else base.__qualname__.encode())
+    while names:
+        name = names.pop()
+        if name in seen or name.partition(".")[0] not in ("models", home):
+            continue
+        seen.add(name)
+        module = sys.modules[name]
+        sources.update(Path(str(module.__file__)).read_bytes())
+        names += sorted(getattr(value, "__module__", None) or "" for value in vars(module).values())
     return sources.hexdigest()[:12]
 
 

@@ -38,15 +38,18 @@ def grid_size(model: type[Recommender], preset: Preset) -> int:
     return math.prod(len(values) for values in space.values()) if space else 0
 
 
-def budget(model: type[Recommender], preset: Preset, num_interactions: int) -> dict[str, Any]:
+def budget(model: type[Recommender], preset: Preset, train: Interactions) -> dict[str, Any]:
     """Hyper-parameters that the preset fixes."""
     if not issubclass(model, TrainedRecommender):
         return {}
     fixed: dict[str, Any] = {"epochs": preset.epochs, "patience": preset.patience}
-    if preset.max_steps is not None and issubclass(model, PairwiseRecommender):
+    if preset.steps is not None:
+        rows = len(train) if issubclass(model, PairwiseRecommender) else train.num_users
         batch_size = model.defaults()["batch_size"]
-        while num_interactions > preset.max_steps * batch_size:
+        while rows > preset.steps * batch_size:
             batch_size *= 2
+        while 2 * rows < preset.steps * batch_size and batch_size > 16:
+            batch_size //= 2
         fixed["batch_size"] = batch_size
     return fixed
 
@@ -85,7 +88,7 @@ class Tuner:
     def fixed(self, variant: Variant) -> dict[str, Any]:
         """The hyper-parameters of a variant that are not tuned."""
         cls = model_class(variant.model)
-        return {**budget(cls, self.preset, len(self.train)), **variant.fixed}
+        return {**budget(cls, self.preset, self.train), **variant.fixed}
 
     def fit(self, what: str, model: Recommender, trial: Trial | None = None) -> Fitted:
         """Train a model, with early stopping on validation recall@10.
@@ -140,7 +143,7 @@ class Tuner:
         study = optuna.create_study(
             study_name=f"{variant.label} {study_id}",
             storage=f"sqlite:///{self.store.folder / 'studies.db'}",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=10),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=15),
             direction="maximize",
             load_if_exists=True,
         )
