@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import pkgutil
 import re
 import sys
 import traceback
@@ -29,7 +28,8 @@ def register(name: str, label: str | None = None) -> Callable[[Class], Class]:
     """
 
     def decorate(cls: Class) -> Class:
-        if name in _REGISTRY and _REGISTRY[name].__qualname__ != cls.__qualname__:
+        known = _REGISTRY.get(name, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise UsageError(f"two recommenders are registered as '{name}': rename one of them")
         _REGISTRY[name] = cls
         _LABELS[name] = label or cls.__name__
@@ -47,13 +47,13 @@ def discover(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise UsageError(f"plug-in folder '{folder}' does not exist")
+    folder = folder.resolve()  # tracebacks hold absolute paths
     is_package = (folder / "__init__.py").exists()
-    package = folder.name if is_package else re.sub(r"\W", "_", str(folder.resolve()))
-    for module in sorted(pkgutil.iter_modules([str(folder)]), key=lambda module: module.name):
-        name = f"{package}.{module.name}"
-        if name in sys.modules:
+    package = folder.name if is_package else re.sub(r"\W", "_", str(folder))
+    for path in sorted(folder.glob("*.py")):
+        name = f"{package}.{path.stem}"
+        if path.stem == "__init__" or name in sys.modules:
             continue
-        path = folder / f"{module.name}.py"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             continue
@@ -62,10 +62,10 @@ def discover(folder: Path) -> None:
             spec.loader.exec_module(loaded)
         except Exception as error:
             del sys.modules[name]
-            frames = [
-                f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)
-            ]
-            line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno
+            trace = traceback.extract_tb(error.__traceback__)
+            lines = [frame.lineno for frame in trace if frame.filename == str(path)]
+            # a file that does not compile never ran, so it is not in the trace
+            line = lines[-1] if lines else getattr(error, "lineno", None)
             raise UsageError(
                 f"plug-in '{path}', line {line}: {type(error).__name__}: {error}"
             ) from error

@@ -1,0 +1,60 @@
+"""Data and settings that several tests use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor
+
+from models.interactions import Interactions
+
+# the same examples in every run, however slow the machine
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def checkerboard() -> Interactions:
+    """Training data with one right answer: the best new item of user ``u`` is item ``u``.
+
+    Even users have all even items and odd users all odd items, but for the diagonal. The features
+    of every modality tell even from odd items, up to a little noise.
+    """
+    size = 30
+    ids = torch.arange(size)
+    same_parity = (ids[:, None] + ids) % 2 == 0
+    users, items = torch.nonzero(same_parity & (ids[:, None] != ids)).unbind(1)
+    parity = torch.nn.functional.one_hot(ids % 2, 2).float()  # [size, 2]
+    generator = torch.Generator().manual_seed(0)
+    features = {
+        modality: parity + 0.1 * torch.randn(parity.shape, generator=generator)
+        for modality in ("visual", "acoustic", "textual")
+    }
+    return Interactions(users, items, size, size, features)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Double precision as the default for the length of a test."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def fill() -> Callable[[tuple[int, ...], int], Tensor]:
+    """The inputs of golden numbers: ``fill(shape, b)`` has ``((7 k + b) mod 17) / 17 - 0.5``.
+
+    ``k`` counts the entries row by row; the result is float64.
+    """
+
+    def values(shape: tuple[int, ...], b: int) -> Tensor:
+        k = torch.arange(math.prod(shape))
+        return (((7 * k + b) % 17).double() / 17 - 0.5).reshape(shape)
+
+    return values

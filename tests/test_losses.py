@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from math import exp, log
+
+import pytest
+import torch
+
+from models.losses import bpr, l2_batch
+
+
+def test_bpr_of_equal_scores_is_ln_2() -> None:
+    scores = torch.tensor([-3.0, 0.0, 7.0])
+    assert bpr(scores, scores).item() == pytest.approx(log(2))
+
+
+def test_bpr_by_hand() -> None:
+    found = bpr(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 1.0]))
+    assert found.item() == pytest.approx((log(1 + exp(-2)) + log(1 + exp(1))) / 2)
+
+
+@pytest.mark.parametrize(("margin", "loss", "slope"), [(1000.0, 0.0, 0.0), (-1000.0, 1000.0, -1.0)])
+def test_bpr_at_extreme_margins(margin: float, loss: float, slope: float) -> None:
+    pos_scores = torch.tensor([margin], requires_grad=True)
+    found = bpr(pos_scores, torch.zeros(1))
+    (gradient,) = torch.autograd.grad(found, pos_scores)
+    assert found.item() == pytest.approx(loss)
+    assert gradient.item() == pytest.approx(slope)
+
+
+def test_l2_batch_by_hand() -> None:
+    matrix = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    vector = torch.tensor([5.0, 6.0])
+    assert l2_batch(matrix).item() == pytest.approx((1 + 4 + 9 + 16) / (2 * 2))
+    assert l2_batch(matrix, vector).item() == pytest.approx((30 + 25 + 36) / (2 * 2))
+
+
+def test_gradients() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    matrix = torch.randn(5, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(bpr, (a, b))
+    assert torch.autograd.gradcheck(l2_batch, (a, matrix))
