@@ -17,6 +17,7 @@ Class = TypeVar("Class", bound=type[Recommender])
 
 _REGISTRY: dict[str, type[Recommender]] = {}
 _LABELS: dict[str, str] = {}
+_FAMILIES: dict[str, Callable[[str], type[Recommender]]] = {}
 
 
 def register(name: str, label: str | None = None) -> Callable[[Class], Class]:
@@ -36,6 +37,11 @@ def register(name: str, label: str | None = None) -> Callable[[Class], Class]:
         return cls
 
     return decorate
+
+
+def register_family(prefix: str, find: Callable[[str], type[Recommender]]) -> None:
+    """Make ``prefix:member`` a name for every class that ``find(member)`` returns."""
+    _FAMILIES[prefix] = find
 
 
 def discover(folder: Path) -> None:
@@ -87,8 +93,12 @@ def model_class(name: str) -> type[Recommender]:
     Raises:
         UsageError: If there is none.
     """
+    prefix, _, member = name.partition(":")
+    if name not in _REGISTRY and prefix in _FAMILIES:
+        return _FAMILIES[prefix](member)
     if name not in _REGISTRY:
-        raise UsageError(f"unknown model '{name}': choose from {', '.join(sorted(_REGISTRY))}")
+        names = [*sorted(_REGISTRY), *(f"{prefix}:..." for prefix in sorted(_FAMILIES))]
+        raise UsageError(f"unknown model '{name}': choose from {', '.join(names)}")
     return _REGISTRY[name]
 
 
