@@ -77,18 +77,22 @@ class VBPR(PairwiseRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR loss of a batch of triples, each ``[batch_size]``.
 
-        Scores enter a pairwise loss only through their difference, and the projection is linear,
-        so one product with :math:`x_p - x_n` replaces two.
+        Scores enter a pairwise loss only through their difference, and the projection is linear:
+        it is applied to :math:`x_p - x_n`, or to all items where the batch is larger than that.
         """
         user, content = self.user_embedding[users], self.user_content[users]
         pos, neg = self.item_embedding[pos_items], self.item_embedding[neg_items]
         pos_bias, neg_bias = self.item_bias[pos_items], self.item_bias[neg_items]
-        difference = self.features[pos_items] - self.features[neg_items]  # [batch_size, F]
+        weights = torch.cat([self.projection, self.feature_bias], dim=1)  # [F, embedding_dim + 1]
+        if len(users) < len(self.features):
+            projected = (self.features[pos_items] - self.features[neg_items]) @ weights
+        else:
+            items = self.features @ weights
+            projected = items[pos_items] - items[neg_items]
         margin = (
             (user * (pos - neg)).sum(1)
-            + (content * (difference @ self.projection)).sum(1)
-            + (difference @ self.feature_bias).squeeze(1)
-            + (pos_bias - neg_bias)
+            + (content * projected[:, :-1]).sum(1)
+            + (projected[:, -1] + pos_bias - neg_bias)
         )
         ranking = bpr(margin, torch.zeros_like(margin))
         return ranking + self.reg * l2_batch(user, content, pos, neg, pos_bias, neg_bias)
