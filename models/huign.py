@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
+from models.errors import UsageError
 from models.interactions import Interactions
 from models.item_graph import co_interaction_graph
 from models.losses import bpr, l2_batch
@@ -25,17 +27,18 @@ from models.training import PairwiseRecommender, Training
 
 @dataclass(frozen=True)
 class Intents:
-    """One pass through the hierarchy; modality first, sizes as in :class:`HUIGN`.
+    """One pass through the hierarchy; sizes as in :class:`HUIGN`.
 
     Args:
-        log_assignments: Per level ``[num_modalities, K_(l-1), K_l]``, the logarithm of Gamma.
-        assignments: The same, Gamma itself.
+        assignments: Gamma per level, ``[M, num_modalities, K_1]`` for the items and
+            ``[num_modalities, K_(l-1), K_l]`` above them.
+        log_assignments: The logarithms of the same, without gradients.
         graphs: Per level below the last, the pooled graph ``[num_modalities, K_l, K_l]``.
         gram: ``[num_modalities, sum K, sum K]``, inner products of all supernodes.
     """
 
-    log_assignments: list[Tensor]
     assignments: list[Tensor]
+    log_assignments: list[Tensor]
     graphs: list[Tensor]
     gram: Tensor
 
@@ -45,9 +48,9 @@ class Intents:
         Row blocks ``[I | Gamma_2 | Gamma_2 Gamma_3 | ...]``, one per modality: Eq. 11 is linear
         in the level-1 distribution, so Eq. 11, 12 and 14 are one product.
         """
-        first = self.assignments[0]
-        path = torch.eye(first.shape[2], dtype=first.dtype, device=first.device)
-        paths = [path.expand(len(first), -1, -1)]
+        _, num_modalities, size = self.assignments[0].shape
+        path = torch.eye(size, dtype=self.gram.dtype, device=self.gram.device)
+        paths = [path.expand(num_modalities, -1, -1)]
         for assignment in self.assignments[1:]:
             paths.append(paths[-1] @ assignment)
         return torch.cat(paths, dim=2).flatten(0, 1)  # [num_modalities * K_1, sum K]
@@ -97,7 +100,7 @@ class HUIGN(PairwiseRecommender):
     requires: ClassVar[tuple[str, ...]] = (ANY_MODALITY,)
 
     aggregated: list[Tensor]
-    connected: Tensor
+    nodes: Tensor
 
     def __init__(
         self,
@@ -126,75 +129,94 @@ class HUIGN(PairwiseRecommender):
 
     def build(self, train: Interactions) -> None:
         """Create id tables, supernodes and user intents; aggregate the features once."""
-        device = train.device
-        self.user_embedding = xavier(train.num_users, self.embedding_dim, device)  # U_id
-        self.item_embedding = xavier(train.num_items, self.embedding_dim, device)  # V_id
+        self.user_embedding = self.table(train.num_users, self.embedding_dim, train.device)  # U_id
+        self.item_embedding = self.table(train.num_items, self.embedding_dim, train.device)  # V_id
         features = train.select_features(self.modalities)
         self.modality_names = list(features)
         if features:
-            self.build_intents(train, features)
+            self.build_intents(train, list(features.values()))
 
-    def build_intents(self, train: Interactions, features: dict[str, Tensor]) -> None:
+    def table(self, rows: int, columns: int, device: torch.device) -> nn.Parameter:
+        """A trainable matrix at its starting point."""
+        return xavier(rows, columns, device)
+
+    def build_intents(self, train: Interactions, features: list[Tensor]) -> None:
         """Everything about intents: constants of level 0, supernodes S, user intents P."""
+        if not self.levels or min(self.levels) < 1:
+            raise UsageError(f"'levels' needs one or more positive sizes (got {self.levels})")
         graph = co_interaction_graph(train, self.min_co_users)
         lonely = np.diff(graph.indptr) == 0
+        self.num_edges, self.isolated_share = graph.nnz // 2, float(lonely.mean())
         if self.isolated == "self":
-            graph = (graph + sp.dia_array(sp.diags_array(lonely.astype(graph.dtype)))).tocsr()
+            graph = (graph + sp.diags_array(lonely.astype(graph.dtype))).tocsr()
         self.graph = SparseMatrix(graph, train.device, symmetric=True)
-        keep = ~lonely if self.isolated == "drop" else np.ones_like(lonely)
-        self.connected = torch.from_numpy(keep).to(train.device)
-        self.isolated_share = float(lonely.mean())
-        scale = inverse_sqrt(self.graph.row_sums())[:, None]
-        # Z at level 0 has no parameters: with it every step starts from a constant
-        self.aggregated = [scale * (self.graph @ (scale * x)) for x in features.values()]
+        nodes = ~lonely if self.isolated == "drop" else np.ones_like(lonely)
+        self.nodes = torch.from_numpy(nodes).to(train.device)
+        self.num_nodes = max(1, int(nodes.sum()))
+        # these have no parameters, so that every step starts from constants
+        self.aggregated = [self.aggregate(x) for x in features]
 
-        width, num_users = sum(self.levels), train.num_users
+        width, device = sum(self.levels), train.device
         self.supernodes = nn.ParameterList(
-            torch.cat([xavier(size, x.shape[1], train.device).data for size in self.levels])
-            for x in features.values()
+            torch.cat([self.table(size, x.shape[1], device).data for size in self.levels])
+            for x in features
         )  # S, all levels stacked: [sum K, D_m]
         copies = len(features) if self.user_intents == "per_modality" else 1
         self.preferences = nn.ParameterList(
-            xavier(num_users, width, train.device) for _ in range(copies)
+            self.table(train.num_users, width, device) for _ in range(copies)
         )  # P
+
+    def blocks(self) -> list[slice]:
+        """Each level's place among the ``sum K`` intents of all levels."""
+        ends = itertools.accumulate(self.levels)
+        return [slice(end - size, end) for end, size in zip(ends, self.levels, strict=True)]
+
+    def aggregate(self, x: Tensor) -> Tensor:
+        """Features after the graph convolution of level 0, Z of Eq. 4, ``[M, D_m]``."""
+        scale = inverse_sqrt(self.graph.row_sums())[:, None]
+        return scale * (self.graph @ (scale * x))
+
+    def item_affinity(self, intents: slice) -> Tensor:
+        """Eq. 6 between items and the intents of level 1, ``[M, num_modalities, K_1]``."""
+        products = [
+            z @ (s[intents] / self.temperature).T
+            for z, s in zip(self.aggregated, self.supernodes, strict=True)
+        ]
+        return torch.stack(products, dim=1)
+
+    def intent_affinity(self, graph: Tensor, gram: Tensor, finer: slice, coarser: slice) -> Tensor:
+        """Eq. 4 and 6 between intents of two levels, ``[num_modalities, K_(l-1), K_l]``."""
+        scale = inverse_sqrt(graph.sum(2))
+        normalised = scale[:, :, None] * graph * scale[:, None, :]
+        # Z S^T = (D^-1/2 A D^-1/2) (S S'^T): inner products of supernodes are all it takes
+        return normalised @ gram[:, finer, coarser]
 
     def intents(self) -> Intents:
         """Assign items to intents and intents to coarser intents, all modalities at once."""
-        first = self.levels[0]
-        logits = torch.stack(
-            [z @ s[:first].T for z, s in zip(self.aggregated, self.supernodes, strict=True)]
-        )  # [num_modalities, M, K_1]
-        log_assignments = [torch.log_softmax(logits / self.temperature, dim=2)]
-        assignments = [log_assignments[0].exp()]
-        if self.isolated == "drop":
-            assignments[0] = assignments[0] * self.connected[:, None]
+        blocks = self.blocks()
         gram = torch.stack([s @ s.T for s in self.supernodes])  # [num_modalities, sum K, sum K]
+        affinity = self.item_affinity(blocks[0])
+        logs = [torch.log_softmax(affinity.detach(), dim=2)]
+        gammas = [torch.softmax(affinity, dim=2)]
+        if self.isolated == "drop":
+            gammas[0] = gammas[0] * self.nodes[:, None, None]
         graphs: list[Tensor] = []
-        start = 0
-        for finer, coarser in zip(self.levels, self.levels[1:], strict=False):
-            middle, stop = start + finer, start + finer + coarser
-            if graphs:
-                pooled = assignments[-1].mT @ graphs[-1] @ assignments[-1]
-            else:
-                pooled = pool(assignments[0], self.graph)
-            graphs.append(pooled)
-            scale = inverse_sqrt(pooled.sum(2))
-            normalised = scale[:, :, None] * pooled * scale[:, None, :]
-            # Z S^T = (D^-1/2 A D^-1/2) (S S'^T): only inner products of supernodes are needed
-            affinity = normalised @ gram[:, start:middle, middle:stop]
-            log_assignments.append(torch.log_softmax(affinity / self.temperature, dim=2))
-            assignments.append(log_assignments[-1].exp())
-            start = middle
-        return Intents(log_assignments, assignments, graphs, gram)
+        for finer, coarser in itertools.pairwise(blocks):
+            gamma = gammas[-1]
+            graphs.append(gamma.mT @ graphs[-1] @ gamma if graphs else pool(gamma, self.graph))
+            affinity = self.intent_affinity(graphs[-1], gram, finer, coarser) / self.temperature
+            logs.append(torch.log_softmax(affinity.detach(), dim=2))
+            gammas.append(torch.softmax(affinity, dim=2))
+        return Intents(gammas, logs, graphs, gram)
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Id embeddings and intents side by side, ``[*, embedding_dim + sum K]``."""
         if not self.modality_names:
             return self.user_embedding, self.item_embedding
         intents = self.intents()
-        distributions = intents.assignments[0].transpose(0, 1).flatten(1)  # [M, modalities * K_1]
-        item = torch.cat([self.item_embedding, distributions @ intents.mixing()], dim=1)
-        preference = torch.stack(list(self.preferences)).sum(0)
+        item_intents = intents.assignments[0].flatten(1) @ intents.mixing()  # [M, sum K]
+        item = torch.cat([self.item_embedding, item_intents], dim=1)
+        preference = torch.stack(list(self.preferences)).sum(0)  # [num_users, sum K]
         return torch.cat([self.user_embedding, preference], dim=1), item
 
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
@@ -203,66 +225,67 @@ class HUIGN(PairwiseRecommender):
         pos, neg = self.item_embedding[pos_items], self.item_embedding[neg_items]
         pos_scores, neg_scores = (user * pos).sum(1), (user * neg).sum(1)
         if not self.modality_names:
-            return bpr(pos_scores, neg_scores) + self.reg * l2_batch(user, pos, neg)
+            return bpr(pos_scores, neg_scores) + self.reg * self.penalty(user, pos, neg)
         intents = self.intents()
-        assignment = intents.assignments[0]
-        difference = assignment[:, pos_items] - assignment[:, neg_items]
-        margin = difference.transpose(0, 1).flatten(1) @ intents.mixing()  # [batch_size, sum K]
+        gamma = intents.assignments[0].flatten(1)  # [M, num_modalities * K_1]
+        difference = (gamma[pos_items] - gamma[neg_items]) @ intents.mixing()  # V_p - V_n
         preferences = [table[users] for table in self.preferences]
-        pos_scores = pos_scores + (torch.stack(preferences).sum(0) * margin).sum(1)
+        preference = torch.stack(preferences).sum(0)  # [batch_size, sum K]
+        pos_scores = pos_scores + (preference * difference).sum(1)
         entropy_weight = self.reg if self.entropy_weight is None else self.entropy_weight
         independence_weight = (
             self.reg if self.independence_weight is None else self.independence_weight
         )
         return (
             bpr(pos_scores, neg_scores)
-            + self.reg * l2_batch(user, pos, neg, *preferences)
+            + self.reg * self.penalty(user, pos, neg, *preferences)
             + entropy_weight * torch.stack(self.entropies(intents)).sum()
             + independence_weight * torch.stack(self.dependences(intents)).sum()
         )
 
+    def penalty(self, user: Tensor, pos: Tensor, neg: Tensor, *preferences: Tensor) -> Tensor:
+        """The norm of the batch's rows, each ``[batch_size, *]``."""
+        return l2_batch(user, pos, neg, *preferences)
+
     def entropies(self, intents: Intents) -> list[Tensor]:
         """Eq. 9 per level, summed over modalities: in ``[0, ln(K_l) / K_l]`` for each of them."""
         terms = []
-        for level, (gamma, log_gamma) in enumerate(
-            zip(intents.assignments, intents.log_assignments, strict=True)
-        ):
-            nodes = self.connected.sum() if level == 0 else gamma.shape[1]
-            entropy = -(gamma * log_gamma).sum((1, 2)) / nodes  # mean over nodes, per modality
-            terms.append(entropy.sum() / gamma.shape[2])
+        for level, size in enumerate(self.levels):
+            gamma, log_gamma = intents.assignments[level], intents.log_assignments[level]
+            nodes = self.num_nodes if level == 0 else gamma.shape[1]
+            # sum gamma d(log gamma) = sum d(gamma) = 0: the logarithm needs no gradient
+            terms.append(-torch.dot(gamma.flatten(), log_gamma.flatten()) / (nodes * size))
         return terms
 
     def dependences(self, intents: Intents) -> list[Tensor]:
         """Eq. 10 per level, summed over modalities; 0 for orthonormal supernodes."""
-        terms, start = [], 0
-        for size in self.levels:
-            block = intents.gram[:, start : start + size, start : start + size]
-            identity = torch.eye(size, dtype=block.dtype, device=block.device)
-            terms.append(torch.linalg.matrix_norm(block - identity).sum() / size)
-            start += size
+        terms = []
+        for block, size in zip(self.blocks(), self.levels, strict=True):
+            gram = intents.gram[:, block, block]
+            excess = gram - torch.eye(size, dtype=gram.dtype, device=gram.device)
+            terms.append(torch.linalg.matrix_norm(excess).sum() / size)
         return terms
 
     @torch.no_grad()
     def diagnostics(self) -> dict[str, float]:
-        """Signs of collapse per modality and level.
+        """The item graph's edges and share of isolated items, and signs of collapse.
 
-        ``std`` is the standard deviation over items of the intent distribution H (0: all items
-        look alike), ``peak`` the mean largest assignment (1 with ``std`` 0: everything sits in one
-        intent), ``norm`` the mean length of the supernodes.
+        Per modality and level, ``std`` is the standard deviation over items of the intent
+        distribution H (0: all items look alike), ``peak`` the mean largest assignment (1 with
+        ``std`` 0: everything sits in one intent), ``norm`` the mean length of the supernodes.
         """
         if not self.modality_names:
             return {}
-        intents = self.intents()
-        found = {"isolated_items": self.isolated_share}
+        first, *others = self.intents().assignments
+        found = {"edges": float(self.num_edges), "isolated_items": self.isolated_share}
         for index, modality in enumerate(self.modality_names):
-            distribution, start = intents.assignments[0][index], 0
-            for level, size in enumerate(self.levels, start=1):
-                gamma = intents.assignments[level - 1][index]
-                if level > 1:
-                    distribution = distribution @ gamma
-                supernodes = self.supernodes[index][start : start + size]
-                found[f"{modality}/{level}/std"] = float(distribution.std(0).mean())
+            gammas = [first[:, index], *(gamma[index] for gamma in others)]
+            distributions = itertools.accumulate(gammas, torch.matmul)  # H
+            for level, (gamma, h, block) in enumerate(
+                zip(gammas, distributions, self.blocks(), strict=True), start=1
+            ):
+                found[f"{modality}/{level}/std"] = float(h.std(0).mean())
                 found[f"{modality}/{level}/peak"] = float(gamma.amax(1).mean())
-                found[f"{modality}/{level}/norm"] = float(supernodes.norm(dim=1).mean())
-                start += size
+                norms = self.supernodes[index][block].norm(dim=1)
+                found[f"{modality}/{level}/norm"] = float(norms.mean())
         return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from models.errors import UsageError
 from models.interactions import Interactions
 
 CHUNK_ENTRIES = 20_000_000
@@ -33,11 +34,12 @@ def co_interaction_graph(train: Interactions, min_co_users: int = 5) -> sp.csr_a
         A symmetric matrix of ones with an empty diagonal, ``[num_items, num_items]``.
 
     Raises:
-        ValueError: If ``min_co_users`` is below 1.
+        UsageError: If ``min_co_users`` is below 1.
     """
     if min_co_users < 1:
-        raise ValueError(f"'min_co_users' needs to be at least 1 (got {min_co_users})")
-    users, items = train.users.cpu().numpy(), train.items.cpu().numpy()
+        raise UsageError(f"'min_co_users' needs to be at least 1 (got {min_co_users})")
+    # 4-byte ids give 4-byte indices, half the memory of all products
+    users, items = train.users.cpu().int().numpy(), train.items.cpu().int().numpy()
     ones = np.ones(len(users), dtype=np.int32)
     r = sp.csr_array((ones, (users, items)), shape=(train.num_users, train.num_items))
     r_t = r.T.tocsr()

@@ -11,7 +11,15 @@ from models.propagation import SparseMatrix
 
 
 def pool(assignment: Tensor, graph: SparseMatrix) -> Tensor:
-    r""":math:`\Gamma^T A \Gamma` per modality, ``[num_modalities, M, K] -> [.., K, K]``."""
+    r""":math:`\Gamma^T A \Gamma` of every modality, for a symmetric graph A.
+
+    Args:
+        assignment: Gamma, ``[num_nodes, num_modalities, K]``.
+        graph: A, ``[num_nodes, num_nodes]``.
+
+    Returns:
+        ``[num_modalities, K, K]``.
+    """
     result: Tensor = _Pool.apply(assignment, graph)  # type: ignore[no-untyped-call]
     return result
 
@@ -25,13 +33,12 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, assignment: Tensor, graph: SparseMatrix) -> Tensor:
-        modalities, items, size = assignment.shape
-        flat = assignment.transpose(0, 1).reshape(items, modalities * size)
-        neighbours = (graph @ flat).view(items, modalities, size).transpose(0, 1)  # B
+        neighbours = (graph @ assignment.flatten(1)).view_as(assignment)  # B
         ctx.save_for_backward(neighbours)
-        return assignment.mT @ neighbours
+        return assignment.permute(1, 2, 0) @ neighbours.transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (neighbours,) = ctx.saved_tensors
-        return neighbours @ (grads[0] + grads[0].mT), None
+        gradient = neighbours.transpose(0, 1) @ (grads[0] + grads[0].mT)
+        return gradient.transpose(0, 1), None  # [num_nodes, num_modalities, K]

@@ -10,20 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-DENSE_DENSITY = 0.15
-"""Above this share of stored entries a dense product is the faster one."""
-
-DENSE_ROWS = 20_000
-"""Largest matrix ever stored densely (1.6 GB in single precision)."""
-
 
 class SparseMatrix:
     r"""A constant matrix A to multiply dense matrices with: ``A @ x``.
 
     The product is ``embedding_bag`` in sum mode over the rows of x, 10 to 20 times faster on a
-    CPU than the sparse formats of torch; very full small matrices are stored densely. Gradients
-    flow to x: :math:`\partial L / \partial x = A^T \, \partial L / \partial (A x)`, where a
-    symmetric A serves as its own transpose.
+    CPU than the sparse formats of torch. In a matrix of ones and zeros, a row that is more than
+    half full is summed the other way round, as all rows of x minus those it lacks; a row thus
+    costs half a dense one at most, and no dense matrix is ever kept. Gradients flow to x:
+    :math:`\partial L / \partial x = A^T \, \partial L / \partial (A x)`, where a symmetric A
+    serves as its own transpose.
 
     Args:
         matrix: Any SciPy sparse matrix, ``[num_rows, num_columns]``.
@@ -45,32 +41,28 @@ class SparseMatrix:
 
     def row_sums(self) -> Tensor:
         """``[num_rows]``; the degrees, where entries are ones."""
-        return self @ torch.ones(self.shape[1], 1, device=self._product.device).squeeze(1)
+        return (self @ torch.ones(self.shape[1], 1, device=self._product.columns.device)).squeeze(1)
 
 
 class _Product:
     """One direction of :class:`SparseMatrix`, without gradients."""
 
     def __init__(self, matrix: sp.csr_array[Any], device: torch.device | str) -> None:
-        self.device = torch.device(device)
-        num_rows, num_columns = matrix.shape
-        dtype = torch.get_default_dtype()
-        full = matrix.nnz > DENSE_DENSITY * num_rows * num_columns
-        self.dense: Tensor | None = None
         self.values: Tensor | None = None
-        if full and max(num_rows, num_columns) <= DENSE_ROWS:
-            self.dense = torch.from_numpy(matrix.toarray()).to(self.device, dtype)
-            return
-        index = torch.int32 if matrix.nnz < 2**31 else torch.int64
-        self.offsets = torch.from_numpy(matrix.indptr).to(self.device, index)
-        self.columns = torch.from_numpy(matrix.indices).to(self.device, index)
+        self.crowded: Tensor | None = None
         if not np.all(matrix.data == 1):
-            self.values = torch.from_numpy(matrix.data).to(self.device, dtype)
+            self.values = torch.from_numpy(matrix.data).to(device, torch.get_default_dtype())
+        else:
+            crowded = np.diff(matrix.indptr) > matrix.shape[1] / 2
+            if crowded.any():
+                matrix = _complement(matrix, crowded)
+                self.crowded = torch.from_numpy(np.flatnonzero(crowded)).to(device)
+        index = torch.int32 if matrix.nnz < 2**31 else torch.int64
+        self.offsets = torch.from_numpy(matrix.indptr).to(device, index)
+        self.columns = torch.from_numpy(matrix.indices).to(device, index)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.dense is not None:
-            return self.dense.to(x.dtype) @ x
-        return functional.embedding_bag(
+        sums = functional.embedding_bag(
             self.columns,
             x,
             self.offsets,
@@ -78,6 +70,22 @@ class _Product:
             per_sample_weights=None if self.values is None else self.values.to(x.dtype),
             include_last_offset=True,
         )
+        if self.crowded is not None:
+            sums[self.crowded] = x.sum(0) - sums[self.crowded]
+        return sums
+
+
+def _complement(matrix: sp.csr_array[Any], rows: Any) -> sp.csr_array[Any]:
+    """The same ones and zeros, exchanged in ``rows`` (a mask)."""
+    num_rows, num_columns = matrix.shape
+    columns = np.tile(np.arange(num_columns, dtype=np.int32), rows.sum())
+    ones = np.ones(len(columns), dtype=np.int8)
+    indptr = np.concatenate([[0], np.cumsum(rows * num_columns)])
+    full = sp.csr_array((ones, columns, indptr), shape=(num_rows, num_columns))
+    exchanged: sp.csr_array[Any] = (matrix.astype(np.int8) + full).tocsr()  # 2 where both are 1
+    exchanged.data %= 2
+    exchanged.eliminate_zeros()
+    return exchanged
 
 
 class _Multiply(torch.autograd.Function):

@@ -15,6 +15,7 @@ from models.interactions import Interactions
 # the same examples in every run, however slow the machine
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+torch.set_num_threads(1)  # threads of a busy machine wait for each other
 
 
 @pytest.fixture

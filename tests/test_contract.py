@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import models.huign  # noqa: F401  # registers HUIGN
 from models.interactions import Interactions
 from models.recommender import Recommender
 from models.registry import discover, registered
 
-discover(Path(__file__).parents[1] / "baselines")
+for folder in ("models", "baselines"):
+    discover(Path(__file__).parents[1] / folder)
 
 FAST = {"learning_rate": 0.01, "batch_size": 128, "epochs": 100, "patience": 30}
 """Trains most models on the checkerboard in about a second."""
