@@ -518,7 +518,7 @@ def test_every_epoch_is_diagnosed() -> None:
         for sign in ("std", "peak", "norm")
     }
     for row in model.history:
-        assert expected | {"epoch", "loss", "seconds", "isolated_items"} == row.keys()
+        assert expected | {"epoch", "loss", "seconds", "edges", "isolated_items"} == row.keys()
     assert model.history[-1] == {**model.history[-1], **model.diagnostics()}
 
 
@@ -527,6 +527,7 @@ def test_diagnostics_by_hand(golden: HUIGN) -> None:
     intents = golden.intents()
     gamma, upper = intents.assignments[0][:, 0], intents.assignments[1][0]
     assert found["isolated_items"] == 0.2
+    assert found["edges"] == 4
     assert found["visual/1/std"] == pytest.approx(gamma[:, 0].std().item())  # columns mirror
     assert found["visual/2/std"] == pytest.approx((gamma @ upper)[:, 0].std().item())
     assert found["visual/1/peak"] == pytest.approx(
