@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from benchmark.experiments import PAPER_MODELS
 from benchmark.store import write_atomic
@@ -29,8 +29,8 @@ def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:
     axes.barh(labels, values["mean"], xerr=values["std"].fillna(0), color=colours, height=0.7)
     for place, value in enumerate(values["mean"]):
         axes.text(value, place, f" {value:.4f}", va="center", fontsize=7)
-    axes.set_xlim(0, 1.18 * (values["mean"] + values["std"].fillna(0)).max())
-    axes.set_title(PANELS.get(metric, metric), fontsize=10)
+    axes.set_xlim(0, 1.18 * (values["mean"] + values["std"].fillna(0)).max() or 1)
+    axes.set_xlabel(PANELS.get(metric, metric), fontsize=10)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
@@ -48,7 +48,9 @@ def write_table2(runs: pd.DataFrame, folder: Path) -> None:
     """Draw Table 2 at cut-off 10 as ``table2.png`` and ``table2.pdf``."""
     done = runs[runs["status"] == "ok"]
     panels = [metric for metric in PANELS if metric in done]
-    if done.empty or not panels:
+    if done.empty or not panels:  # an older figure would no longer be what the table says
+        for suffix in (".png", ".pdf"):
+            (folder / f"table2{suffix}").unlink(missing_ok=True)
         return
     height = 1.2 + 0.28 * done["variant"].nunique()
     figure = Figure(figsize=(4 * len(panels), height), layout="constrained")
@@ -56,7 +58,7 @@ def write_table2(runs: pd.DataFrame, folder: Path) -> None:
         draw_metric(figure.add_subplot(1, len(panels), place), done, metric)
     first = done.iloc[0]
     figure.suptitle(f"{first['dataset']}, test data, preset {first['preset']}", fontsize=10)
-    handles = [matplotlib.patches.Patch(color=c) for c in (OURS, BASELINE, ANCHOR)]
+    handles = [Patch(color=colour) for colour in (OURS, BASELINE, ANCHOR)]
     labels = ["HUIGN", "the paper's baselines", "anchors"]
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     save(figure, folder, "table2")

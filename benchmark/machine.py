@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import resource
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -30,6 +30,11 @@ def choose_device(name: str) -> torch.device:
         raise UsageError(f"--device '{name}' is unknown: use auto, cpu or cuda") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device '{name}': torch sees no CUDA GPU; use --device cpu or auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device '{name}' does not exist: torch sees {torch.cuda.device_count()} GPUs, "
+            "counted from 0"
+        )
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device '{name}' is not supported: use auto, cpu or cuda")
     return device
@@ -83,13 +88,18 @@ class PeakMemory:
                 Path("/proc/self/clear_refs").write_text("5")
 
     def read(self) -> float:
-        """The peak so far; where the system cannot forget, since the process began."""
+        """The peak so far, of the whole process where the system cannot forget; NaN on Windows."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 2**20
         for line in _read("/proc/self/status").splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 2**10
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        if sys.platform == "win32":
+            return float("nan")
+        import resource  # does not exist on Windows
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
 
 
 def _read(path: str) -> str:

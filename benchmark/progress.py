@@ -26,7 +26,7 @@ class Reporter:
 
     def __init__(self, total: int, console: Console | None = None) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -49,9 +49,11 @@ class Reporter:
     ) -> None:
         self._progress.stop()
 
-    def line(self, text: str) -> None:
-        """Print a line that stays."""
-        self._progress.console.print(text, highlight=False)
+    def line(self, text: str, style: str | None = None) -> None:
+        """Print a line that stays; brackets in it are no markup."""
+        self._progress.console.print(
+            text, style=style, markup=False, highlight=False, soft_wrap=True
+        )
 
     def start(self, what: str, epochs: int | None) -> None:
         """A training begins, of at most ``epochs`` epochs (``None``: not iterative)."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from benchmark.presets import PRESETS
 from models.errors import UsageError
@@ -26,9 +28,24 @@ crash the same command goes on where it stopped.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Reports a mistake like every other part of the program, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what :func:`main` prints."""
+        raise UsageError(f"{message}; --help shows all options")
+
+
+def at_least(smallest: int, text: str) -> int:
+    """The whole number that an option was given."""
+    if not text.isdecimal() or int(text) < smallest:
+        raise argparse.ArgumentTypeError(f"needs a whole number from {smallest} (got '{text}')")
+    return int(text)
+
+
+def parser() -> Parser:
     """The options of the command."""
-    options = argparse.ArgumentParser(
+    options = Parser(
         prog="python -m benchmark.run",
         description="Tune, train and test recommenders under one protocol; write tables and "
         "figures from the stored results.",
@@ -55,22 +72,27 @@ def parser() -> argparse.ArgumentParser:
         "(default: quick)",
     )  # fmt: skip
     budget.add_argument(
-        "--seeds", type=int, metavar="N", help="trainings per tuned model (default: the preset's)"
-    )
+        "--seeds", type=partial(at_least, 1), metavar="N",
+        help="trainings per tuned model (default: the preset's)",
+    )  # fmt: skip
     budget.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
     )
     protocol = options.add_argument_group("protocol")
     protocol.add_argument(
-        "--split-seed", type=int, default=0, metavar="N",
+        "--split-seed", type=partial(at_least, 0), default=0, metavar="N",
         help="seed of the random 8:1:1 split; not used where the data ships a split (default: 0)",
+    )  # fmt: skip
+    protocol.add_argument(
+        "--modalities", nargs="+", metavar="NAME",
+        help="item features to use, such as textual (default: all that the data has)",
     )  # fmt: skip
     protocol.add_argument(
         "--feature-scaling", choices=("l2_row", "none", "zscore_col"), default="l2_row",
         help="shared by all models (default: l2_row, every item's features at unit length)",
     )  # fmt: skip
     protocol.add_argument(
-        "--ks", type=int, nargs="+", default=[1, 5, 10, 20], metavar="K",
+        "--ks", type=partial(at_least, 1), nargs="+", default=[1, 5, 10, 20], metavar="K",
         help="cut-offs of the metrics (default: 1 5 10 20)",
     )  # fmt: skip
     where = options.add_argument_group("where")
@@ -92,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from benchmark.datasets import available, load
     from benchmark.machine import choose_device
-    from benchmark.suite import Settings, run_suite
+    from benchmark.suite import Settings, prepare, run_suite
     from models.registry import discover, label, model_class, registered
 
     console = Console(stderr=True)
@@ -115,30 +137,33 @@ def run(arguments: argparse.Namespace) -> int:
         preset=preset,
         seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
         device=choose_device(arguments.device),
+        modalities=arguments.modalities,
         feature_scaling=arguments.feature_scaling,
         split_seed=arguments.split_seed,
         ks=sorted(set(arguments.ks)),
         results_root=arguments.results_root,
     )
-    if settings.seeds < 1:
-        raise UsageError(f"--seeds needs a positive number (got {settings.seeds})")
+    # all of them before the first training, so that no mistake shows after hours
+    tasks = [
+        prepare(load(name, arguments.data_root), settings)
+        for name in dict.fromkeys(arguments.datasets)
+    ]
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     failures = []
-    for name in arguments.datasets:
-        dataset = load(name, arguments.data_root)
-        for key, value in dataset.describe().items():
-            console.print(f"{key:>20}  {value}", highlight=False)
-        failures += run_suite(dataset, settings, console)
-        console.print(f"results are in {settings.results_root / dataset.name}", highlight=False)
+    for task in tasks:
+        for key, value in task.dataset.describe().items():
+            say(f"{key:>20}  {value}")
+        failures += run_suite(task, console)
+        say(f"results are in {task.store.folder}")
     return 1 if failures else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code: 2 for a mistake in the call, 130 after Ctrl-C."""
-    arguments = parser().parse_args(argv)
     try:
-        return run(arguments)
+        return run(parser().parse_args(argv))
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on with what is left", file=sys.stderr)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +26,37 @@ from models.recommender import Recommender
 PROTOCOL = 1
 """Raise by one when splits, sampling, evaluation or metrics change what they compute."""
 
+NUMBERS = ("seed", "epochs", "train_seconds", "peak_memory_mib", "value", "seconds")
+"""Columns of numbers, beside the metrics, whose names hold an ``@``; all others are text."""
+
+
+class StoreError(UsageError):
+    """The record cannot be read or written, whatever model is run."""
+
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step, so that a reader or a crash never meets half of it."""
+    """Replace a file in one step, so that a reader or a crash never meets half of it.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write '{path}' ({error.strerror or error}); clear the way for it, or choose "
+            "another folder with --results-root"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def code_version(model: type[Recommender]) -> str:
@@ -48,13 +69,26 @@ def code_version(model: type[Recommender]) -> str:
     sources = hashlib.sha256()
     while names:
         name = names.pop()
-        if name in seen or name.partition(".")[0] not in ("models", home):
-            continue
-        seen.add(name)
-        module = sys.modules[name]
-        sources.update(Path(str(module.__file__)).read_bytes())
-        names += sorted(getattr(value, "__module__", None) or "" for value in vars(module).values())
+        ours = name.partition(".")[0] in ("models", home)
+        if ours and name in sys.modules and name not in seen:
+            seen.add(name)
+            source = Path(str(sys.modules[name].__file__)).read_bytes()
+            sources.update(source)
+            names += imported(ast.parse(source), name)
     return sources.hexdigest()[:12]
+
+
+def imported(tree: ast.Module, name: str) -> list[str]:
+    """What a module imports: every name that may be another module's."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            origin = resolve_name(relative, name.rpartition(".")[0])
+            found += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+    return found
 
 
 def digest(**identity: Any) -> str:
@@ -70,85 +104,128 @@ class Store:
         folder: ``results/<dataset>``; created if missing.
 
     Raises:
-        UsageError: If the folder cannot be written to, or a file in it cannot be read.
+        StoreError: If the folder cannot be written to, or a file in it cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(folder / ".writable", b"")
-            (folder / ".writable").unlink()
-        except OSError as error:
-            raise UsageError(
-                f"cannot write results to '{folder}': {error.strerror}; choose another folder "
-                "with --results-root"
-            ) from None
+        write_atomic(folder / ".writable", b"")
+        (folder / ".writable").unlink(missing_ok=True)
         self._lock = FileLock(folder / ".lock")
+        for table in ("runs", "trials"):
+            self.rows(table)
 
-    def rows(self, table: str) -> pd.DataFrame:
-        """All rows of ``runs`` or ``trials``; empty when there is no file yet."""
-        path = self.folder / f"{table}.csv"
-        if not path.exists():
-            return pd.DataFrame()
+    def claim(self, name: str) -> FileLock:
+        """To be held while something is run, so that a second process waits, and finds it done."""
+        return FileLock(self.folder / f".{digest(name=name)}.lock")
+
+    def ids(self, table: str) -> set[str]:
+        """The ids of all rows."""
+        return {record["run_id"] for record in self._read(table)}
+
+    def rows(self, table: str, **where: str) -> pd.DataFrame:
+        """Rows of ``runs`` or ``trials`` with these values, all of them by default.
+
+        Without such a row the result has no columns either.
+        """
+        records = [
+            record
+            for record in self._read(table)
+            if all(record.get(name) == value for name, value in where.items())
+        ]
+        rows = pd.DataFrame(records)
         try:
-            return pd.read_csv(path, dtype={"run_id": str, "params": str})
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"cannot read stored results in '{path}': {error}; repair or move the file away"
-            ) from None
+            for name in rows:
+                if "@" in str(name) or name in NUMBERS:
+                    rows[name] = [float(value or "nan") for value in rows[name]]
+        except ValueError as error:
+            raise self._damaged(table, f"{error} in column '{name}'") from error
+        return rows
 
     def append(self, table: str, row: Mapping[str, Any]) -> None:
-        """Add one row; a row of the same ``run_id`` is replaced."""
-        path = self.folder / f"{table}.csv"
+        """Add one row; one of the same ``run_id`` is replaced where it stands."""
+        new = {
+            name: "" if value is None or value != value else str(value)  # NaN differs from itself
+            for name, value in row.items()
+        }
         with self._lock:
-            old = self.rows(table)
-            if len(old):
-                old = old[old["run_id"] != row["run_id"]]
-            # via records: columns may differ between rows, and pandas warns about empty ones
-            records: list[dict[str, Any]] = [*old.to_dict("records"), dict(row)]  # type: ignore[list-item]
-            columns = list(dict.fromkeys(name for record in records for name in record))
-            text = io.StringIO()
-            writer = csv.DictWriter(text, columns, lineterminator="\n")
-            writer.writeheader()
-            for record in records:
-                writer.writerow({k: "" if v is None or v != v else v for k, v in record.items()})
-            write_atomic(path, text.getvalue())
+            records = {record["run_id"]: record for record in self._read(table)}
+            records[new["run_id"]] = new
+            self._write(table, records.values())
+
+    def remove(self, table: str, run_id: str) -> None:
+        """Take one row out, if it is there."""
+        with self._lock:
+            records = {record["run_id"]: record for record in self._read(table)}
+            if records.pop(run_id, None) is not None:
+                self._write(table, records.values())
+
+    def reuse(self, run_id: str, identity: Mapping[str, str]) -> bool:
+        """Whether a run is stored; if so, it counts.
+
+        A newer one may stand in its place, of code that has since been changed back.
+        """
+        with self._lock:
+            records = {record["run_id"]: record for record in self._read("runs")}
+            if run_id in records and run_id not in set(self.current(identity)["run_id"]):
+                records[run_id] = records.pop(run_id)  # now the last and so the newest
+                self._write("runs", records.values())
+        return run_id in records
+
+    def current(self, identity: Mapping[str, str]) -> pd.DataFrame:
+        """The runs that count: of every variant the newest configuration, with all its seeds.
+
+        Args:
+            identity: What the runs need to agree in, such as the data and the preset.
+        """
+        runs = self.rows("runs", **identity)
+        if runs.empty:
+            return runs
+        configuration = runs["run_id"].str.partition("-")[0].where(runs["status"] == "ok")
+        newest = configuration.groupby(runs["variant"]).transform("last")
+        return runs[configuration.isna() | (configuration == newest)]
 
     def save_per_user(self, run_id: str, users: Tensor, values: Mapping[str, Tensor]) -> None:
         """Keep every evaluated user's metrics, for statistics, in ``per_user/<run_id>.npz``."""
-        folder = self.folder / "per_user"
-        folder.mkdir(exist_ok=True)
         arrays: dict[str, Any] = {name: vector.cpu().numpy() for name, vector in values.items()}
         content = io.BytesIO()
         np.savez_compressed(content, users=users.cpu().numpy(), **arrays)
-        write_atomic(folder / f"{run_id}.npz", content.getvalue())
+        write_atomic(self.folder / "per_user" / f"{run_id}.npz", content.getvalue())
 
     def save_history(self, run_id: str, history: Sequence[Mapping[str, float]]) -> None:
         """Keep what happened in every epoch, in ``history/<run_id>.csv``."""
-        folder = self.folder / "history"
-        folder.mkdir(exist_ok=True)
         text = pd.DataFrame(history).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_atomic(folder / f"{run_id}.csv", text)
+        write_atomic(self.folder / "history" / f"{run_id}.csv", text)
 
-    def current(self, identity: Mapping[str, str]) -> pd.DataFrame:
-        """The runs on these data under this preset that count: the newest per variant and seed.
+    def _read(self, table: str) -> list[dict[str, str]]:
+        """The rows as text: what is read and written back stays the same to the last digit."""
+        try:
+            with (self.folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file, strict=True)
+                columns, records = reader.fieldnames or [], list(reader)
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, csv.Error) as error:
+            raise self._damaged(table, str(error)) from error
+        missing = {"run_id", "variant", "model"} - set(columns)
+        if missing:
+            raise self._damaged(table, f"no column '{min(missing)}'")
+        for number, record in enumerate(records, start=1):
+            if None in record or None in record.values():  # too many fields, too few
+                raise self._damaged(table, f"row {number} has another length than the header")
+        return records
 
-        A failed or skipped variant counts only until a later run of it succeeds.
-        """
-        runs = self.rows("runs")
-        if runs.empty:
-            return runs
-        for column, value in identity.items():
-            runs = runs[runs[column].astype(str) == value]
-        runs = runs.drop_duplicates(["variant", "seed"], keep="last")
-        ended_well = runs[runs["status"] == "ok"].reset_index().groupby("variant")["index"].max()
-        superseded = runs.index.to_series() < runs["variant"].map(ended_well).fillna(-1)
-        return runs[(runs["status"] == "ok") | ~superseded]
+    def _write(self, table: str, records: Iterable[Mapping[str, str]]) -> None:
+        records = list(records)
+        columns = list(dict.fromkeys(name for record in records for name in record))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        write_atomic(self.folder / f"{table}.csv", text.getvalue())
 
-    def finished(self) -> set[str]:
-        """Ids of the runs that need not be repeated: all but failed ones."""
-        runs = self.rows("runs")
-        if runs.empty:
-            return set()
-        return set(runs.loc[runs["status"] != "failed", "run_id"])
+    def _damaged(self, table: str, why: str) -> StoreError:
+        path = self.folder / f"{table}.csv"
+        return StoreError(
+            f"cannot read stored results in '{path}' ({why}); repair the file or move it away"
+        )

@@ -13,6 +13,7 @@ from models.registry import label
 
 METRICS = ("precision", "recall", "ndcg", "ndcg_hits")
 OURS = "huign"
+ESCAPES = str.maketrans({sign: rf"\{sign}" for sign in "%_&#$"})  # what LaTeX takes for commands
 
 
 def table2(runs: pd.DataFrame, ks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -32,13 +33,14 @@ def table2(runs: pd.DataFrame, ks: Sequence[int]) -> tuple[pd.DataFrame, pd.Data
     paper = [name for model in PAPER_MODELS for name in model_of if model_of[name] == model]
     order = paper + [name for name in model_of if name not in paper]
     metrics = [f"{metric}@{k}" for metric in METRICS for k in ks]
-    grouped = done.groupby("variant")[metrics]
+    grouped = done.reindex(columns=["variant", *metrics]).groupby("variant")
     mean = grouped.mean().loc[order].T.rename_axis("metric")
     deviation = grouped.std(ddof=1).fillna(0).loc[order].T.rename_axis("metric")
     baselines = [name for name in paper if model_of[name] != OURS]
     gain = pd.Series(float("nan"), index=metrics)
     if baselines and len(baselines) < len(paper):
-        gain = 100 * (mean[label(OURS)] / mean[baselines].max(axis=1) - 1)
+        strongest = mean[baselines].max(axis=1)
+        gain = 100 * (mean[label(OURS)] / strongest.where(strongest > 0) - 1)
     return mean.assign(improvement_percent=gain), deviation
 
 
@@ -81,19 +83,26 @@ def write_table2(runs: pd.DataFrame, ks: Sequence[int], folder: Path) -> None:
         folder / "table2.md", f"{markdown}\n\n{caption(runs)}\n" + (notes and f"\n{notes}")
     )
     latex = marked(mean, deviation, r"\textbf{{{}}}", r"\underline{{{}}}", r" $\pm$ ")
-    latex.index = latex.index.str.replace("_", r"\_")
-    latex["improvement"] = latex["improvement"].str.replace("%", r"\%")
-    write_atomic(folder / "table2.tex", latex.to_latex(column_format="l" + "r" * latex.shape[1]))
+    latex["improvement"] = latex["improvement"].str.translate(ESCAPES)
+    latex = latex.rename(index=escaped, columns=escaped)
+    text = latex.to_latex(column_format="l" + "r" * latex.shape[1])
+    write_atomic(folder / "table2.tex", f"% needs \\usepackage{{booktabs}}\n{text}")
+
+
+def escaped(name: str) -> str:
+    """A label as LaTeX prints it."""
+    return name.translate(ESCAPES)
 
 
 def caption(runs: pd.DataFrame) -> str:
     """What the numbers are, in a sentence or two."""
-    done = runs[runs["status"] == "ok"]
-    first, seeds = done.iloc[0], done.groupby("variant")["seed"].nunique().max()
+    first, done = runs.iloc[0], runs[runs["status"] == "ok"]
+    seeds = max(done.groupby("variant")["seed"].nunique(), default=0)
     return (
         f"Test data of {first['dataset']} (fingerprint {first['data_fingerprint']}, split "
-        f"{first['split_seed']}, features {first['feature_scaling']}), preset {first['preset']}, "
-        f"{seeds} seed{'s' if seeds > 1 else ''}. Best in bold, second underlined. "
+        f"{first['split_seed']}, features {first['modalities']}, scaling "
+        f"{first['feature_scaling']}), preset {first['preset']}, {seeds} "
+        f"seed{'' if seeds == 1 else 's'}. Best in bold, second underlined. "
         f"The improvement is {label(OURS)}'s over the best of the paper's other models. "
         "ndcg_hits is the released code's NDCG, the one to compare with the paper's."
     )

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import OptunaError
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.model_selection import ParameterGrid
+from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.evaluation import Evaluator, validation_score
 from benchmark.experiments import Variant
 from benchmark.machine import PeakMemory
 from benchmark.presets import Preset
 from benchmark.progress import Reporter
-from benchmark.store import Store, code_version, digest
+from benchmark.store import Store, StoreError, code_version, digest
 from models.errors import DivergedError
 from models.interactions import Interactions
 from models.recommender import Recommender
 from models.registry import create, model_class
 from models.training import PairwiseRecommender, TrainedRecommender
 
-OBJECTIVE = "recall@10"
+JUDGED_AT = 10
+"""Hyper-parameters and epochs are chosen by validation recall at this cut-off."""
 
 
 def grid(model: type[Recommender], preset: Preset) -> dict[str, list[Any]]:
@@ -102,13 +107,14 @@ class Tuner:
             DivergedError: If the loss became NaN or infinite.
             optuna.TrialPruned: If the study gives the trial up.
         """
-        score_of = validation_score(self.validation, OBJECTIVE)
+        score_of = validation_score(self.validation, f"recall@{JUDGED_AT}")
         scores: list[float] = []
 
-        def validate(model: Recommender) -> float:
-            scores.append(score_of(model))
+        def validate(candidate: Recommender) -> float:
+            scores.append(score_of(candidate))
             self.reporter.epoch(scores[-1], max(scores))
-            if trial is not None:
+            # a model of several stages also has their parts judged, which says little of itself
+            if trial is not None and candidate is model:
                 trial.report(scores[-1], len(scores))
                 if trial.should_prune():
                     raise optuna.TrialPruned
@@ -123,8 +129,8 @@ class Tuner:
     def tune(self, variant: Variant) -> tuple[dict[str, Any], Fitted | None]:
         """The best hyper-parameters of a variant's grid; a study that was cut off goes on.
 
-        The grid is put into the study as waiting trials, which Optuna hands out one by one: a
-        trial that was killed is simply queued again.
+        The cells of the grid are run one by one and always in the same order: what is pruned
+        depends on the trials before it, and so the outcome does not depend on interruptions.
 
         Returns:
             The hyper-parameters, and the model of the best trial (seed 0) if it ran just now.
@@ -139,65 +145,85 @@ class Tuner:
         study_id = digest(
             **self.identity, model=variant.model, fixed=fixed, space=space, code=code_version(cls)
         )
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(
-            study_name=f"{variant.label} {study_id}",
-            storage=f"sqlite:///{self.store.folder / 'studies.db'}",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=15),
-            direction="maximize",
-            load_if_exists=True,
-        )
-        for trial in study.get_trials(states=(TrialState.RUNNING,)):  # left by a killed process
-            study.tell(trial.number, state=TrialState.FAIL)
-        queued = [
-            trial.system_attrs.get("fixed_params", trial.params)
-            for trial in study.trials
-            if trial.state == TrialState.WAITING or _has_result(trial)
-        ]
-        for params in ParameterGrid(space):
-            if params not in queued:
-                study.enqueue_trial(params)
-        waiting = len(study.get_trials(states=(TrialState.WAITING,)))
-        total = grid_size(cls, self.preset)
-        self.reporter.finish(total - waiting)
-        best: dict[int, Fitted] = {}
+        best: dict[int, Fitted] = {}  # the best trial of this call
 
         def objective(trial: Trial) -> float:
             params = {name: trial.suggest_categorical(name, space[name]) for name in space}
-            ended = sum(_has_result(trial) for trial in study.trials)
-            what = f"{variant.label}, trial {ended + 1} of {total}"
             try:
                 fitted = self.fit(what, create(variant.model, **fixed, **params), trial)
             except DivergedError as error:
                 trial.set_user_attr("reason", str(error))
                 raise
-            trial.set_user_attr("epochs", fitted.epochs)
-            trial.set_user_attr("seconds", round(fitted.seconds, 2))
             if not best or fitted.validation > max(other.validation for other in best.values()):
                 best.clear()
                 best[trial.number] = fitted
             return fitted.validation
 
         def record(study: optuna.Study, trial: FrozenTrial) -> None:
-            self.reporter.finish()
             self.store.append("trials", trial_row(variant, study_id, trial))
 
-        study.optimize(objective, n_trials=waiting, catch=(DivergedError,), callbacks=[record])
-        if not study.get_trials(states=(TrialState.COMPLETE,)):
-            raise DivergedError(f"all {total} trials of '{variant.label}' diverged")
-        return study.best_params, best.get(study.best_trial.number)
+        with opened(self.store.folder / "studies.db", f"{variant.label} {study_id}") as study:
+            for trial in study.get_trials(states=(TrialState.RUNNING,)):  # its process was killed
+                study.tell(trial.number, state=TrialState.FAIL)
+            recorded = self.store.ids("trials")
+            ended = [trial for trial in study.trials if _has_result(trial)]
+            for trial in ended:
+                if trial_row(variant, study_id, trial)["run_id"] not in recorded:
+                    record(study, trial)
+            cells = list(ParameterGrid(space))
+            for number, cell in enumerate(cells, start=1):
+                if cell not in [trial.params for trial in ended]:
+                    what = f"{variant.label}, trial {number} of {len(cells)}"
+                    if not study.get_trials(states=(TrialState.WAITING,)):
+                        study.enqueue_trial(cell)
+                    study.optimize(
+                        objective, n_trials=1, catch=(DivergedError,), callbacks=[record]
+                    )
+                self.reporter.finish()
+            complete = study.get_trials(states=(TrialState.COMPLETE,))
+        if not complete:
+            raise DivergedError(f"all {len(cells)} trials of '{variant.label}' diverged")
+        winner = max(complete, key=lambda trial: trial.value or 0.0)  # the first among equals
+        return winner.params, best.get(winner.number)
+
+
+@contextmanager
+def opened(path: Path, name: str) -> Iterator[optuna.Study]:
+    """A study kept in an SQLite file, created if missing.
+
+    Raises:
+        StoreError: If the file is no data base or cannot be written.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    except (SQLAlchemyError, OptunaError) as error:
+        raise StoreError(
+            f"cannot open the studies in '{path}' ({type(error).__name__}); move the file away: "
+            "finished trials are run again, finished runs are kept"
+        ) from error
+    try:
+        yield optuna.create_study(
+            study_name=name,
+            storage=storage,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=15),
+            direction="maximize",
+            load_if_exists=True,
+        )
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def trial_row(variant: Variant, study_id: str, trial: FrozenTrial) -> dict[str, Any]:
     """One row of ``trials.csv``; ``value`` is the best validation recall@10 before the end."""
-    best = max(trial.intermediate_values.values(), default=None)
     return {
         "run_id": f"{study_id}-{trial.number}",
         "variant": variant.label,
         "model": variant.model,
         "state": "diverged" if "reason" in trial.user_attrs else trial.state.name.lower(),
         **trial.params,
-        "value": trial.value if trial.value is not None else best,
+        "value": max(trial.intermediate_values.values(), default=trial.value),
         "epochs": max(trial.intermediate_values, default=None),
         "seconds": trial.duration.total_seconds() if trial.duration else None,
         "reason": trial.user_attrs.get("reason"),

@@ -8,5 +8,5 @@ class UsageError(ValueError):
     """
 
 
-class DivergedError(RuntimeError):
-    """The loss became NaN or infinite; the run is recorded as failed."""
+class DivergedError(ValueError):
+    """The loss or the scores became NaN or infinite; the run is recorded as failed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.errors import DivergedError
+
 
 def top_k(scores: Tensor, k: int) -> Tensor:
     """The ``k`` best columns of every row, best first, ties in ascending column order.
@@ -21,7 +23,8 @@ def top_k(scores: Tensor, k: int) -> Tensor:
         ``[batch_size, k]`` item ids.
 
     Raises:
-        ValueError: If ``k`` is not in ``1..num_items`` or a score is NaN.
+        ValueError: If ``k`` is not in ``1..num_items``.
+        DivergedError: If a score is NaN.
     """
     num_items = scores.shape[1]
     if not 1 <= k <= num_items:
@@ -29,7 +32,7 @@ def top_k(scores: Tensor, k: int) -> Tensor:
     # one place more than asked for shows whether a tie crosses the boundary
     values, items = torch.topk(scores, min(k + 1, num_items), dim=1)
     if torch.isnan(values).any():
-        raise ValueError("scores hold NaN: the model has diverged")
+        raise DivergedError("scores hold NaN: the model has diverged")
     if k < num_items:
         tied = (values[:, k - 1] == values[:, k]) & (values[:, k] > -torch.inf)
         values, items = values[:, :k], items[:, :k]

@@ -32,8 +32,11 @@ def register(name: str, label: str | None = None) -> Callable[[Class], Class]:
         known = _REGISTRY.get(name, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise UsageError(f"two recommenders are registered as '{name}': rename one of them")
+        shown = label or cls.__name__
+        if shown in (other for known, other in _LABELS.items() if known != name):
+            raise UsageError(f"two recommenders are labelled '{shown}': rename one of them")
         _REGISTRY[name] = cls
-        _LABELS[name] = label or cls.__name__
+        _LABELS[name] = shown
         return cls
 
     return decorate

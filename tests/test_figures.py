@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from benchmark import figures
+
+
+def rows(*values: tuple[str, str, int, float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"dataset": "toy", "preset": "quick", "status": "ok", "variant": variant}
+            | {"model": model, "seed": seed}
+            | dict.fromkeys(figures.PANELS, value)
+            for variant, model, seed, value in values
+        ]
+    )
+
+
+RUNS = rows(
+    ("VBPR", "vbpr", 0, 0.1), ("VBPR", "vbpr", 1, 0.3), ("HUIGN", "huign", 0, 0.4),
+    ("Popularity", "popularity", 0, 0.05),
+)  # fmt: skip
+
+
+def test_bars_are_the_means_of_the_rows_with_the_best_on_top() -> None:
+    axes = figures.draw_metric(Figure().add_subplot(), RUNS, "recall@10")
+    labels = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert labels == ["Popularity", "VBPR", "HUIGN"]  # from below
+    bars: list[Any] = list(axes.patches)
+    assert [bar.get_width() for bar in bars] == pytest.approx([0.05, 0.2, 0.4])
+    colours = [to_hex(bar.get_facecolor()) for bar in bars]
+    assert colours == [figures.ANCHOR, figures.BASELINE, figures.OURS]
+    assert [text.get_text().strip() for text in axes.texts] == ["0.0500", "0.2000", "0.4000"]
+    assert axes.get_xlabel() == "Recall@10"
+
+
+def test_error_bars_are_the_deviation_over_seeds() -> None:
+    axes = figures.draw_metric(Figure().add_subplot(), RUNS, "recall@10")
+    [lines] = axes.collections
+    spans = [float(np.ptp(np.asarray(path.vertices)[:, 0])) for path in lines.get_paths()]
+    assert spans == pytest.approx([0, 2 * 0.02**0.5, 0])
+
+
+@pytest.mark.parametrize("value", [0.3, 0.0])
+def test_one_model_alone(value: float, tmp_path: Path) -> None:
+    figures.write_table2(rows(("VBPR", "vbpr", 0, value)), tmp_path)
+    assert (tmp_path / "table2.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "table2.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_figure_names_data_axes_and_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figures, "save", lambda figure, *_: drawn.append(figure))
+    figures.write_table2(RUNS, tmp_path)
+    [figure] = drawn
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert labels == ["Precision@10", "Recall@10", "NDCG@10"]
+    assert figure.get_suptitle() == "toy, test data, preset quick"
+    [legend] = figure.legends
+    assert len(legend.get_texts()) == 3
+
+
+def test_only_what_has_results_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figures, "save", lambda figure, *_: drawn.append(figure))
+    failed = {"dataset": "toy", "preset": "quick", "status": "failed", "variant": "DUIF"}
+    runs = pd.concat([RUNS, pd.DataFrame([failed])]).drop(columns="ndcg@10")
+    figures.write_table2(runs, tmp_path)
+    assert [axes.get_xlabel() for axes in drawn[0].axes] == ["Precision@10", "Recall@10"]
+    assert "DUIF" not in [tick.get_text() for tick in drawn[0].axes[0].get_yticklabels()]
+
+
+def test_an_outdated_figure_goes(tmp_path: Path) -> None:
+    (tmp_path / "table2.png").touch()
+    figures.write_table2(RUNS.assign(status="failed"), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from optuna import TrialPruned
+from planted import do_not_wait_for_the_disk  # type: ignore[import-not-found]
+from rich.console import Console
+from torch import Tensor
+from typing_extensions import Self
+
+from baselines.bpr_mf import BPRMF
+from baselines.macridvae import MacridVAE
+from baselines.popularity import Popularity
+from benchmark.evaluation import Evaluator
+from benchmark.experiments import Variant
+from benchmark.presets import PRESETS, Preset
+from benchmark.progress import Reporter
+from benchmark.store import Store, StoreError
+from benchmark.tuning import Tuner, budget, grid, grid_size
+from models import registry
+from models.errors import DivergedError
+from models.interactions import Interactions
+from models.recommender import Recommender, Validate
+from models.registry import register, registered
+
+SCORES = {(a, b): 0.1 * a + 0.01 * b for a in (1, 2) for b in (1, 2)}
+PRESET = Preset("quick", epochs=7, patience=3, seeds=1)
+
+
+class Scripted(Recommender):
+    """Validation scores as planned; finds the one held-out item with the chance asked for."""
+
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {"a": (1, 2), "b": (1, 2)}
+    curves: ClassVar[dict[tuple[int, int], list[float]]] = {}
+    fitted: ClassVar[list[tuple[int, int]]] = []
+
+    def __init__(self, *, a: int = 0, b: int = 0) -> None:
+        self.a = a
+        self.b = b
+
+    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
+        self.fitted.append((self.a, self.b))
+        assert validate is not None
+        best = 0.0
+        for score in self.curves[self.a, self.b]:
+            self.now = score
+            if self.now < 0:
+                raise DivergedError(f"loss is nan at {self.a}")
+            if self.now > 1:
+                raise KeyboardInterrupt
+            best = max(best, validate(self))
+        self.now = best
+        return self
+
+    def score(self, users: Tensor) -> Tensor:
+        """Right for the first ``100 now`` of 100 users."""
+        right = (users < round(100 * self.now)).float()
+        scores = torch.zeros(len(users), 20)
+        scores[:, 0] = 2 * right - 1
+        return scores
+
+
+@pytest.fixture
+def tuner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tuner]:
+    monkeypatch.setattr(registry, "_REGISTRY", registered())
+    monkeypatch.setattr(registry, "_LABELS", dict(registry._LABELS))
+    register("scripted")(Scripted)
+    do_not_wait_for_the_disk(monkeypatch)
+    Scripted.fitted.clear()
+    users = torch.arange(100)
+    train = Interactions(users, torch.full((100,), 19), 100, 20)
+    held_out = Interactions(users, torch.zeros(100, dtype=torch.int64), 100, 20)
+    with Reporter(6, Console(file=io.StringIO())) as reporter:
+        yield Tuner(
+            train, Evaluator(held_out, train, ks=(10,)), PRESET, {"data": "x"}, Store(tmp_path),
+            reporter,
+        )  # fmt: skip
+
+
+def plan(curves: Mapping[tuple[int, int], list[float]]) -> None:
+    Scripted.curves = {cell: curves.get(cell, [score]) for cell, score in SCORES.items()}
+
+
+VARIANT = Variant("Scripted", "scripted")
+
+
+def test_the_grid_is_covered_and_the_best_cell_wins(tuner: Tuner) -> None:
+    plan({(2, 1): [0.1, 0.9, 0.3], (2, 2): [0.5, 0.85]})
+    params, fitted = tuner.tune(VARIANT)
+    assert params == {"a": 2, "b": 1}
+    assert fitted is not None
+    assert isinstance(fitted.model, Scripted)
+    assert (fitted.model.a, fitted.model.b) == (2, 1)
+    assert (fitted.validation, fitted.epochs) == (0.9, 3)
+    assert sorted(Scripted.fitted) == list(itertools.product((1, 2), (1, 2)))
+    trials = tuner.store.rows("trials")
+    assert len(trials) == 4
+    assert set(trials["state"]) == {"complete"}
+    told = {(int(row["a"]), int(row["b"])): row for row in trials.to_dict("records")}
+    assert max(told, key=lambda cell: float(told[cell]["value"])) == (2, 1)
+    for cell, curve in Scripted.curves.items():
+        assert told[cell]["value"] == pytest.approx(max(curve))
+        assert told[cell]["epochs"] == len(curve)
+
+
+def test_the_first_of_equals_wins(tuner: Tuner) -> None:
+    plan({cell: [0.5] for cell in SCORES})
+    params, fitted = tuner.tune(VARIANT)
+    assert (params["a"], params["b"]) == Scripted.fitted[0]
+    assert fitted is not None
+
+
+def test_a_finished_study_is_not_run_again(tuner: Tuner) -> None:
+    plan({})
+    params, _ = tuner.tune(VARIANT)
+    before = (tuner.store.folder / "trials.csv").read_bytes()
+    assert tuner.tune(VARIANT) == (params, None)
+    assert len(Scripted.fitted) == 4
+    assert (tuner.store.folder / "trials.csv").read_bytes() == before
+
+
+def test_diverged_trials_are_recorded(tuner: Tuner) -> None:
+    plan({(2, 1): [-1], (2, 2): [0.95, -1]})
+    params, _ = tuner.tune(VARIANT)
+    assert params == {"a": 1, "b": 2}
+    trials = tuner.store.rows("trials")
+    diverged = trials[trials["state"] == "diverged"]
+    assert set(diverged["a"]) == {"2"}
+    assert set(diverged["reason"]) == {"loss is nan at 2"}
+    assert len(trials) == 4
+    tuner.tune(VARIANT)
+    assert len(Scripted.fitted) == 4  # it would only diverge again
+
+
+def test_all_diverged(tuner: Tuner) -> None:
+    plan({cell: [-1] for cell in SCORES})
+    for _ in range(2):
+        with pytest.raises(DivergedError, match="all 4 trials of 'Scripted' diverged"):
+            tuner.tune(VARIANT)
+    assert tuner.store.rows("trials")["state"].tolist() == ["diverged"] * 4
+
+
+PRUNING = {
+    cell: [score] * 16 + [0.6] * 4
+    for cell, score in zip(SCORES, (0.5, 0.4, 0.51, 0.45), strict=True)
+}
+
+
+def test_pruned_trials_are_recorded(tuner: Tuner) -> None:
+    plan(PRUNING)
+    params, _ = tuner.tune(VARIANT)
+    trials = tuner.store.rows("trials")
+    states = dict(zip(trials["state"], trials["epochs"], strict=True))
+    assert set(states) == {"complete", "pruned"}
+    assert (states["complete"], states["pruned"]) == (20, 15)
+    pruned = trials[trials["state"] == "pruned"]
+    assert (pruned["value"] < 0.55).all()
+    chosen = trials[(trials["a"] == str(params["a"])) & (trials["b"] == str(params["b"]))]
+    assert chosen["state"].tolist() == ["complete"]
+
+
+@pytest.mark.parametrize("stopped_at", [1, 3])
+def test_pruning_does_not_depend_on_interruptions(
+    stopped_at: int, tuner: Tuner, tmp_path: Path
+) -> None:
+    plan(PRUNING)
+    whole = tuner.tune(VARIANT)[0]
+    columns = ["a", "b", "state", "value", "epochs"]
+    expected = tuner.store.rows("trials")[columns]
+    other = Tuner(
+        tuner.train, tuner.validation, PRESET, tuner.identity, Store(tmp_path / "2"), tuner.reporter
+    )
+    cell = Scripted.fitted[stopped_at]
+    plan({**PRUNING, cell: [*PRUNING[cell][:5], 2]})
+    with pytest.raises(KeyboardInterrupt):
+        other.tune(VARIANT)
+    plan(PRUNING)
+    assert other.tune(VARIANT)[0] == whole
+    assert other.store.rows("trials")[columns].equals(expected)
+
+
+def test_a_crash_ends_the_study_and_is_tried_again(tuner: Tuner) -> None:
+    plan({})
+    good = Scripted.curves.pop((2, 2))
+    with pytest.raises(KeyError):
+        tuner.tune(VARIANT)
+    Scripted.curves[2, 2] = good
+    tuner.tune(VARIANT)
+    trials = tuner.store.rows("trials")
+    assert len(trials) == 4
+    assert set(trials["state"]) == {"complete"}
+
+
+def test_a_damaged_study_file(tuner: Tuner) -> None:
+    plan({})
+    (tuner.store.folder / "studies.db").write_bytes(b"no data base at all" * 100)
+    with pytest.raises(StoreError, match=r"studies\.db.*move the file away"):
+        tuner.tune(VARIANT)
+
+
+def test_a_study_belongs_to_its_data_and_its_fixed_parameters(tuner: Tuner) -> None:
+    plan({})
+    tuner.tune(VARIANT)
+    Tuner(
+        tuner.train, tuner.validation, PRESET, {"data": "y"}, tuner.store, tuner.reporter
+    ).tune(VARIANT)  # fmt: skip
+    assert len(Scripted.fitted) == 8
+    assert tuner.store.rows("trials")["run_id"].nunique() == 8
+
+
+def test_fit_prunes_only_when_the_study_says_so(tuner: Tuner) -> None:
+    class Stop:
+        def report(self, score: float, step: int) -> None:
+            self.step = step
+
+        def should_prune(self) -> bool:
+            return self.step == 2
+
+    plan({(1, 1): [0.1, 0.2, 0.3]})
+    with pytest.raises(TrialPruned):
+        tuner.fit("x", Scripted(a=1, b=1), Stop())  # type: ignore[arg-type]
+    assert tuner.fit("x", Scripted(a=1, b=1)).epochs == 3
+
+
+def pairs(count: int, users: int = 50) -> Interactions:
+    ids = torch.arange(count)
+    return Interactions(ids % users, ids // users, users, count // users + 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size"), [(20_480, 1024), (20_481, 2048), (80_000, 4096), (100, 16), (3000, 256)]
+)
+def test_batches_follow_the_number_of_steps(rows: int, batch_size: int) -> None:
+    fixed = budget(BPRMF, Preset("q", 5, 2, 1, steps=20), pairs(rows))
+    assert fixed == {"epochs": 5, "patience": 2, "batch_size": batch_size}
+
+
+def test_batches_of_users_follow_the_number_of_users() -> None:
+    default = MacridVAE.defaults()["batch_size"]
+    preset = Preset("q", 5, 2, 1, steps=20)
+    few, many = (budget(MacridVAE, preset, pairs(users, users)) for users in (60, 50_000))
+    assert few["batch_size"] < default < many["batch_size"]
+
+
+def test_budgets() -> None:
+    train = pairs(1000)
+    assert budget(BPRMF, PRESETS["paper"], train) == {"epochs": 1000, "patience": 20}
+    assert budget(Popularity, PRESETS["quick"], train) == {}
+    assert grid_size(BPRMF, PRESETS["paper"]) == 25
+    assert grid_size(BPRMF, PRESETS["quick"]) == 4
+    assert grid_size(Popularity, PRESETS["paper"]) == 0
+    assert grid(BPRMF, Preset("q", 1, 1, 1, grid={"reg": (0.5,), "other": (1,)})) == {
+        "learning_rate": [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+        "reg": [0.5],
+    }
