@@ -1,35 +1,122 @@
-"""What the paper's tables consist of, as data."""
+"""What the paper's tables and figures consist of, as data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.registry import label
+from models.registry import label, registered
+
+PAPER_MODELS = ("vbpr", "duif", "cb2cf", "ngcf", "mmgcn", "disengcn", "macridvae", "huign")
+"""The columns of Table 2, in the paper's order; every other model is an anchor beside them."""
+
+RELEASED = ("huign_official", "mmgcn_official")
+"""Forms that follow released code, mistakes included; run only when they are named."""
+
+STRUCTURES = ((32,), (32, 8), (32, 8, 4), (64, 16, 4), (64, 32, 8, 4))
+"""Table 3: numbers of intents per level."""
+
+MIN_CO_USERS = (4, 5, 6, 7, 8)
+"""Figure 3: the paper's "> 3" to "> 7" common users of two connected items."""
+
+ABLATIONS: Mapping[str, Mapping[str, float]] = {
+    "HUIGN": {},
+    "HUIGN-C": {"entropy_weight": 0.0},
+    "HUIGN-I": {"independence_weight": 0.0},
+    "HUIGN-C-I": {"entropy_weight": 0.0, "independence_weight": 0.0},
+}
+"""Figure 3: which losses are left out."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of results: a model with some hyper-parameters fixed.
+    """A model with some hyper-parameters fixed.
 
     Args:
-        label: What tables print.
+        label: What tables print; two variants with one label are the same variant.
         model: Registered name.
         fixed: Hyper-parameters that are not tuned.
+        tuned_as: Take the tuned hyper-parameters of this variant instead of tuning again.
     """
 
     label: str
     model: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    tuned_as: Variant | None = None
 
 
-PAPER_MODELS = ("vbpr", "duif", "cb2cf", "ngcf", "mmgcn", "disengcn", "macridvae", "huign")
-"""The columns of Table 2, in the paper's order; every other model is an anchor beside them."""
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure: named places and the variant that fills each of them.
+
+    Args:
+        name: Of its files, such as ``table3``.
+        title: What it shows.
+        cells: Pairs of a place, as columns and their values, and a variant.
+    """
+
+    name: str
+    title: str
+    cells: Sequence[tuple[Mapping[str, Any], Variant]]
 
 
-def table2(models: Sequence[str]) -> list[Variant]:
-    """One variant per model, the paper's first and in its order."""
+def experiments(models: Iterable[str], modalities: Sequence[str]) -> list[Experiment]:
+    """Everything that these models allow on data with these modalities.
+
+    Table 2 always; Tables 3 and 4 and Figure 3 where HUIGN is among the models. They take the
+    hyper-parameters that HUIGN was given for Table 2, so they cost trainings but no studies.
+    """
+    models = list(models)
+    found = [table2(models)]
+    if "huign" in models and modalities:
+        huign = Variant(label("huign"), "huign")
+        found += [table3(huign), figure3(huign)]
+        if len(modalities) > 1:
+            found.append(table4(huign, modalities))
+    return found
+
+
+def default_models() -> list[str]:
+    """All registered models except the released forms."""
+    return sorted(set(registered()) - set(RELEASED))
+
+
+def table2(models: Sequence[str]) -> Experiment:
+    """Overall performance, the paper's models first and in its order."""
     paper = [name for name in PAPER_MODELS if name in models]
-    anchors = [name for name in models if name not in PAPER_MODELS]
-    return [Variant(label(name), name) for name in (*paper, *anchors)]
+    others = [name for name in models if name not in PAPER_MODELS]
+    cells = [({"model": label(name)}, Variant(label(name), name)) for name in (*paper, *others)]
+    return Experiment("table2", "Overall performance", cells)
+
+
+def table3(huign: Variant) -> Experiment:
+    """The structure of the intents."""
+    cells = []
+    for levels in STRUCTURES:
+        name = "-".join(map(str, levels))
+        variant = Variant(f"HUIGN {name}", "huign", {"levels": levels}, huign)
+        cells.append(({"structure": name}, huign if levels == (32, 8, 4) else variant))
+    return Experiment("table3", "Structure of the intents", cells)
+
+
+def table4(huign: Variant, modalities: Sequence[str]) -> Experiment:
+    """One modality at a time, and all together."""
+    cells = [
+        ({"modality": name}, Variant(f"HUIGN {name}", "huign", {"modalities": [name]}, huign))
+        for name in modalities
+    ]
+    return Experiment("table4", "Modalities", [*cells, ({"modality": "multiple"}, huign)])
+
+
+def figure3(huign: Variant) -> Experiment:
+    """The two losses against the density of the item graph."""
+    cells = []
+    for name, weights in ABLATIONS.items():
+        for least in MIN_CO_USERS:
+            place = {"variant": name, "min_co_users": least}
+            default = name == "HUIGN" and least == 5
+            fixed = {**weights, "min_co_users": least}
+            variant = Variant(f"{name} >={least}", "huign", fixed, huign)
+            cells.append((place, huign if default else variant))
+    return Experiment("figure3", "Losses and density of the item graph", cells)

@@ -14,6 +14,7 @@ from benchmark.experiments import PAPER_MODELS
 from benchmark.store import write_atomic
 
 PANELS = {"precision@10": "Precision@10", "recall@10": "Recall@10", "ndcg@10": "NDCG@10"}
+LINES = (("#c44e52", "o"), ("#4c72b0", "s"), ("#55a868", "^"), ("#8172b2", "D"))
 OURS, BASELINE, ANCHOR = "#c44e52", "#4c72b0", "#b0b0b0"
 
 
@@ -34,6 +35,45 @@ def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def draw_figure3(axes: Axes, cells: pd.DataFrame, metric: str) -> Axes:
+    """A metric against the item graph's threshold, a line per variant, over the edges' numbers.
+
+    Args:
+        axes: To draw on.
+        cells: Rows of Figure 3: ``variant``, ``min_co_users``, the metric, its ``_sd``, ``edges``.
+        metric: Such as ``recall@10``.
+    """
+    edges = cells.groupby("min_co_users")["edges"].first()
+    behind = axes.twinx()
+    behind.bar(edges.index, edges, width=0.6, color="#e8e8e8")
+    behind.set_ylabel("edges", fontsize=8, color="#808080")
+    behind.tick_params(labelsize=7, colors="#808080")
+    axes.set_zorder(behind.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    for (name, rows), (colour, marker) in zip(
+        cells.groupby("variant", sort=False), LINES, strict=False
+    ):
+        axes.errorbar(
+            rows["min_co_users"], rows[metric], yerr=rows[f"{metric}_sd"], label=str(name),
+            color=colour, marker=marker, markersize=4, linewidth=1.3, capsize=2,
+        )  # fmt: skip
+    axes.set_xticks(edges.index, [f"> {least - 1}" for least in edges.index])
+    axes.set_xlabel("users that two connected items share", fontsize=9)
+    axes.set_ylabel(metric, fontsize=9)
+    axes.tick_params(labelsize=8)
+    return axes
+
+
+def write_figure3(cells: pd.DataFrame, k: int, folder: Path) -> None:
+    """Draw Figure 3 at cut-off ``k`` as ``figure3.png`` and ``figure3.pdf``."""
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    for place, metric in enumerate((f"precision@{k}", f"recall@{k}", f"ndcg@{k}"), start=1):
+        axes = draw_figure3(figure.add_subplot(1, 3, place), cells, metric)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    save(figure, folder, "figure3")
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

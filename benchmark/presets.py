@@ -1,10 +1,13 @@
-"""How much work a run does: grids, epochs, patience and seeds."""
+"""How much work a run does: experiments, grids, epochs, patience and seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+NAMES = ("table2", "table3", "table4", "figure3")
+"""The experiments of :mod:`benchmark.experiments`."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.presets import PRESETS
+from benchmark.presets import NAMES, PRESETS
 from models.errors import UsageError
 
 EPILOG = """\
 examples:
   python -m benchmark.run --all --dataset movielens
       every model on MovieLens: tuned, trained, tested, as tables and figures in results/
+  python -m benchmark.run --models huign --experiments table3 --dataset movielens
+      one table only
   python -m benchmark.run --models huign vbpr bpr_mf --datasets movielens-1m tiktok --data-root data
       three models on two data sets of your own (one folder each: <name>.inter, *_feat.npy)
   python -m benchmark.run --all --dataset movielens --preset paper --device cuda
@@ -54,7 +56,10 @@ def parser() -> Parser:
     )
     what = options.add_argument_group("what to run")
     which = what.add_mutually_exclusive_group()
-    which.add_argument("--all", action="store_true", help="every registered model")
+    which.add_argument(
+        "--all", action="store_true",
+        help="every model but those that follow released code, and every table and figure",
+    )  # fmt: skip
     which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
     which.add_argument("--list", action="store_true", help="print data sets and models, then stop")
     what.add_argument(
@@ -65,6 +70,12 @@ def parser() -> Parser:
     what.add_argument(
         "--plugins", type=Path, metavar="FOLDER", help="a folder with recommenders of your own"
     )
+    what.add_argument(
+        "--experiments", nargs="+", choices=NAMES, metavar="NAME",
+        help="table2: overall performance; table3: structure of HUIGN's intents; table4: its "
+        "modalities; figure3: its losses and the density of the item graph "
+        "(default: all of them with --all, table2 with --models)",
+    )  # fmt: skip
     budget = options.add_argument_group("how much work")
     budget.add_argument(
         "--preset", choices=PRESETS, default="quick",
@@ -113,6 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from benchmark.datasets import available, load
+    from benchmark.experiments import default_models
     from benchmark.machine import choose_device
     from benchmark.suite import Settings, prepare, run_suite
     from models.registry import discover, label, model_class, registered
@@ -128,12 +140,13 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.all and not arguments.models:
         raise UsageError("nothing to run: give --all, or --models with names from --list")
-    models = sorted(registered()) if arguments.all else list(dict.fromkeys(arguments.models))
+    models = default_models() if arguments.all else list(dict.fromkeys(arguments.models))
     for name in models:
         model_class(name)
     preset = PRESETS[arguments.preset]
     settings = Settings(
         models=models,
+        experiments=arguments.experiments or (NAMES if arguments.all else ("table2",)),
         preset=preset,
         seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
         device=choose_device(arguments.device),

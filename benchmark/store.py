@@ -197,6 +197,10 @@ class Store:
         text = pd.DataFrame(history).to_csv(index=False, float_format="%.6g", lineterminator="\n")
         write_atomic(self.folder / "history" / f"{run_id}.csv", text)
 
+    def history(self, run_id: str) -> pd.DataFrame:
+        """What :meth:`save_history` kept of a run."""
+        return pd.read_csv(self.folder / "history" / f"{run_id}.csv")
+
     def _read(self, table: str) -> list[dict[str, str]]:
         """The rows as text: what is read and written back stays the same to the last digit."""
         try:

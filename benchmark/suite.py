@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmark import figures, tables
 from benchmark.datasets import Dataset
 from benchmark.evaluation import Evaluator
-from benchmark.experiments import Variant, table2
+from benchmark.experiments import Experiment, Variant, experiments
 from benchmark.features import scale_features, select_modalities
 from benchmark.machine import commit, device_name, versions
 from benchmark.presets import Preset
@@ -25,7 +25,7 @@ from benchmark.tuning import JUDGED_AT, Fitted, Tuner, grid_size
 from models.errors import UsageError
 from models.interactions import Interactions
 from models.recommender import Recommender
-from models.registry import create, model_class
+from models.registry import create, label, model_class
 from models.training import TrainedRecommender
 
 SHOWN = (".csv", ".md", ".tex", ".png", ".pdf")
@@ -37,6 +37,7 @@ class Settings:
 
     Args:
         models: Registered names.
+        experiments: Names of tables and figures.
         preset: The budget.
         seeds: Trainings of each tuned model, with seeds ``0..seeds-1``.
         device: Where models are trained.
@@ -48,6 +49,7 @@ class Settings:
     """
 
     models: Sequence[str]
+    experiments: Sequence[str]
     preset: Preset
     seeds: int
     device: torch.device
@@ -56,6 +58,11 @@ class Settings:
     split_seed: int
     ks: Sequence[int]
     results_root: Path
+
+    @property
+    def headline_k(self) -> int:
+        """The cut-off of tables with a single one: 10, as in the paper, if it is asked for."""
+        return 10 if 10 in self.ks else max(self.ks)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,12 @@ class Task:
     test: Evaluator
     identity: dict[str, str]
     store: Store
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """The tables and figures asked for that the models and the data allow."""
+        possible = experiments(self.settings.models, list(self.train.features))
+        return [each for each in possible if each.name in self.settings.experiments]
 
     @property
     def row(self) -> dict[str, str]:
@@ -127,9 +140,11 @@ def run_suite(task: Task, console: Console) -> list[str]:
     Returns:
         A line for each model that failed.
     """
-    variants, failures = table2(task.settings.models), []
+    # one of several experiments may ask for the same variant
+    cells = [cell for experiment in task.experiments for cell in experiment.cells]
+    variants, failures = list({variant.label: variant for _, variant in cells}.values()), []
     trainings = sum(
-        grid_size(model_class(variant.model), task.settings.preset)
+        grid_size(model_class(variant.model), task.settings.preset)  # none new if tuned before
         + seeds_of(variant, task.settings.seeds)
         for variant in variants
     )
@@ -172,13 +187,13 @@ def run_variant(variant: Variant, task: Task, tuner: Tuner) -> list[str]:
         if missing is not None:
             available = ", ".join(task.train.features) or "none"
             raise UsageError(f"needs {missing} modality; the data has {available}")
-        tuned, best = tuner.tune(variant)
+        tuned, best = tuner.tune(variant.tuned_as or variant)
         for seed in range(seeds_of(variant, task.settings.seeds)):
             fixed = tuner.fixed(variant)
             if "seed" in cls.defaults():
                 fixed["seed"] = seed
             model = create(variant.model, **{**fixed, **tuned})
-            ready = best if seed == 0 else None
+            ready = best if seed == 0 and variant.tuned_as is None else None
             reporter.line(train_and_test(variant, seed, model, ready, task, tuner))
             reporter.finish()
     except StoreError:
@@ -242,7 +257,7 @@ def train_and_test(
             "started": started.isoformat(timespec="seconds"),
         },
     )
-    k = 10 if 10 in task.settings.ks else max(task.settings.ks)
+    k = task.settings.headline_k
     return (
         f"{variant.label}, seed {seed}: test recall@{k} {evaluation.means[f'recall@{k}']:.4f}, "
         f"{fitted.seconds:.1f} s, {fitted.epochs} epochs"
@@ -255,8 +270,18 @@ def write_outputs(task: Task) -> None:
     runs = store.current(task.row)
     if runs.empty:
         return
-    tables.write_table2(runs, settings.ks, store.folder)
-    figures.write_table2(runs, store.folder)
+    k = settings.headline_k
+    for experiment in task.experiments:
+        if experiment.name == "table2":
+            overall = runs[(runs["model"] != "huign") | (runs["variant"] == label("huign"))]
+            tables.write_table2(overall, settings.ks, store.folder)
+            figures.write_table2(overall, store.folder)
+        else:
+            cells = tables.by_cell(experiment, runs, k)
+            tables.write_cells(experiment, cells, runs, store.folder)
+            if experiment.name == "figure3" and not cells.empty:
+                edges = [store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]
+                figures.write_figure3(cells.assign(edges=edges), k, store.folder)
     manifest = {
         "dataset": task.dataset.describe(),
         "settings": {**task.identity, "seeds": settings.seeds, "ks": list(settings.ks)},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.experiments import PAPER_MODELS
+from benchmark.experiments import PAPER_MODELS, Experiment
 from benchmark.store import write_atomic
 from models.registry import label
 
@@ -79,14 +79,55 @@ def write_table2(runs: pd.DataFrame, ks: Sequence[int], folder: Path) -> None:
     )
     closed = runs[runs["status"] != "ok"]
     notes = "".join(f"- {row.variant}: {row.status}, {row.reason}\n" for row in closed.itertuples())
-    write_atomic(
-        folder / "table2.md", f"{markdown}\n\n{caption(runs)}\n" + (notes and f"\n{notes}")
+    legend = (
+        "Best in bold, second underlined. The improvement is "
+        f"{label(OURS)}'s over the best of the paper's other models."
     )
+    text = f"{markdown}\n\n{caption(runs)} {legend}\n" + (notes and f"\n{notes}")
+    write_atomic(folder / "table2.md", text)
     latex = marked(mean, deviation, r"\textbf{{{}}}", r"\underline{{{}}}", r" $\pm$ ")
     latex["improvement"] = latex["improvement"].str.translate(ESCAPES)
     latex = latex.rename(index=escaped, columns=escaped)
     text = latex.to_latex(column_format="l" + "r" * latex.shape[1])
     write_atomic(folder / "table2.tex", f"% needs \\usepackage{{booktabs}}\n{text}")
+
+
+def by_cell(experiment: Experiment, runs: pd.DataFrame, k: int) -> pd.DataFrame:
+    """One row per place of an experiment that has a result.
+
+    Returns:
+        The place's own columns; every metric's mean over seeds at ``k``, and its standard
+        deviation (0 for a single one) under the metric's name with ``_sd``; and ``runs``, the ids
+        of the rows that it comes from.
+    """
+    done, rows = runs[runs["status"] == "ok"], []
+    for place, variant in experiment.cells:
+        mine = done[done["variant"] == variant.label]
+        if not mine.empty:
+            row = dict(place)
+            for metric in (f"{name}@{k}" for name in METRICS):
+                row[metric] = mine[metric].mean()
+                row[f"{metric}_sd"] = mine[metric].std(ddof=1) if len(mine) > 1 else 0.0
+            rows.append({**row, "runs": " ".join(mine["run_id"])})
+    return pd.DataFrame(rows)
+
+
+def write_cells(
+    experiment: Experiment, cells: pd.DataFrame, runs: pd.DataFrame, folder: Path
+) -> None:
+    """Write an experiment as ``.csv`` and ``.md``, the best of each column in bold."""
+    write_atomic(folder / f"{experiment.name}.csv", cells.to_csv(index=False, lineterminator="\n"))
+    shown = cells[[*experiment.cells[0][0]]].copy()
+    for metric in [name for name in map(str, cells) if f"{name}_sd" in cells]:
+        shown[metric] = [
+            ("**{}**" if mean == cells[metric].max() else "{}").format(
+                f"{mean:.4f}" + (f" ± {spread:.4f}" if spread else "")
+            )
+            for mean, spread in zip(cells[metric], cells[f"{metric}_sd"], strict=True)
+        ]
+    table = shown.to_markdown(index=False, disable_numparse=True)
+    text = f"{experiment.title}\n\n{table}\n\n{caption(runs)} Best in bold.\n"
+    write_atomic(folder / f"{experiment.name}.md", text)
 
 
 def escaped(name: str) -> str:
@@ -102,7 +143,6 @@ def caption(runs: pd.DataFrame) -> str:
         f"Test data of {first['dataset']} (fingerprint {first['data_fingerprint']}, split "
         f"{first['split_seed']}, features {first['modalities']}, scaling "
         f"{first['feature_scaling']}), preset {first['preset']}, {seeds} "
-        f"seed{'' if seeds == 1 else 's'}. Best in bold, second underlined. "
-        f"The improvement is {label(OURS)}'s over the best of the paper's other models. "
+        f"seed{'' if seeds == 1 else 's'}. "
         "ndcg_hits is the released code's NDCG, the one to compare with the paper's."
     )
