@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from planted import Bench, small_bench  # type: ignore[import-not-found]
+
+import models.huign  # noqa: F401  # its label
+from benchmark import figures, tables
+from benchmark.experiments import Variant, experiments, figure3, table2, table3, table4
+from models.registry import create
+
+HUIGN = Variant("HUIGN", "huign")
+
+
+def test_table2_has_the_papers_models_first_and_in_its_order() -> None:
+    cells = table2(["ease", "huign", "vbpr", "duif"]).cells
+    assert [variant.model for _, variant in cells] == ["vbpr", "duif", "huign", "ease"]
+
+
+def test_table3_has_the_papers_five_structures() -> None:
+    cells = table3(HUIGN).cells
+    names = [place["structure"] for place, _ in cells]
+    assert names == ["32", "32-8", "32-8-4", "64-16-4", "64-32-8-4"]
+    for (place, variant), name in zip(cells, names, strict=True):
+        levels = create("huign", **variant.fixed).params()["levels"]
+        assert "-".join(map(str, levels)) == name == place["structure"]
+
+
+def test_table4_has_every_modality_alone_and_all_together() -> None:
+    cells = table4(HUIGN, ["image", "text"]).cells
+    assert [place["modality"] for place, _ in cells] == ["image", "text", "multiple"]
+    assert [variant.fixed.get("modalities") for _, variant in cells] == [["image"], ["text"], None]
+
+
+def test_figure3_crosses_four_variants_with_five_thresholds() -> None:
+    cells = figure3(HUIGN).cells
+    assert len(cells) == 20
+    for place, variant in cells:
+        params = create("huign", **variant.fixed).params()
+        assert params["min_co_users"] == place["min_co_users"]
+        assert (params["entropy_weight"] == 0) == ("-C" in place["variant"])
+        assert (params["independence_weight"] == 0) == ("-I" in place["variant"])
+
+
+def test_the_default_is_one_variant_in_all_experiments_and_the_rest_take_its_tuning() -> None:
+    found = experiments(["huign", "vbpr"], ["image", "text"])
+    assert [each.name for each in found] == ["table2", "table3", "figure3", "table4"]
+    labels = [variant.label for each in found[1:] for _, variant in each.cells]
+    assert labels.count("HUIGN") == 3  # 32-8-4, at least 5 users, all modalities
+    assert len(set(labels)) == len(labels) - 2
+    for each in found[1:]:
+        for _, variant in each.cells:
+            assert variant == HUIGN or (variant.tuned_as == HUIGN and variant.fixed)
+
+
+@pytest.mark.parametrize(
+    ("names", "modalities", "expected"),
+    [
+        (["vbpr"], ["image", "text"], ["table2"]),
+        (["huign"], [], ["table2"]),
+        (["huign"], ["image"], ["table2", "table3", "figure3"]),
+    ],
+)
+def test_only_what_models_and_data_allow(
+    names: list[str], modalities: list[str], expected: list[str]
+) -> None:
+    assert [each.name for each in experiments(names, modalities)] == expected
+
+
+def stored(variant: str, seed: int, value: float) -> dict[str, object]:
+    """A row as the store gives it."""
+    metrics = {f"{metric}@10": value for metric in tables.METRICS}
+    row = {"run_id": f"{variant}-{seed}", "status": "ok", "variant": variant, "seed": seed}
+    about = ("dataset", "data_fingerprint", "split_seed", "modalities", "feature_scaling", "preset")
+    return {**row, **metrics, **dict.fromkeys(about, "x")}
+
+
+def test_cells_are_means_over_seeds_and_name_their_runs() -> None:
+    rows = [("HUIGN 32", 0, 0.1), ("HUIGN 32", 1, 0.3), ("HUIGN", 0, 0.4)]
+    cells = tables.by_cell(table3(HUIGN), pd.DataFrame([stored(*row) for row in rows]), 10)
+    assert cells["structure"].tolist() == ["32", "32-8-4"]
+    assert cells["recall@10"].tolist() == pytest.approx([0.2, 0.4])
+    assert cells["recall@10_sd"].tolist() == pytest.approx([0.02**0.5, 0])
+    assert cells["runs"].tolist() == ["HUIGN 32-0 HUIGN 32-1", "HUIGN-0"]
+
+
+def test_the_best_of_each_column_is_bold(tmp_path: Path) -> None:
+    runs = pd.DataFrame([stored("HUIGN 32", 0, 0.12341), stored("HUIGN", 0, 0.12342)])
+    experiment = table3(HUIGN)
+    tables.write_cells(experiment, tables.by_cell(experiment, runs, 10), runs, tmp_path)
+    lines = (tmp_path / "table3.md").read_text().splitlines()
+    [first] = [line for line in lines if line.startswith("| 32 ")]
+    [second] = [line for line in lines if line.startswith("| 32-8-4")]
+    assert "**" not in first  # the same four decimals, yet not the best
+    assert second.count("**0.1234**") == len(tables.METRICS)
+
+
+def test_figure3_draws_a_line_per_variant_over_the_edges() -> None:
+    rows = [
+        {"variant": name, "min_co_users": least, "recall@10": least / 10, "recall@10_sd": 0.0}
+        | {"edges": 1000.0 / least}
+        for name in ("HUIGN", "HUIGN-C")
+        for least in (4, 5)
+    ]
+    axes = figures.draw_figure3(figures.Figure().add_subplot(), pd.DataFrame(rows), "recall@10")
+    _, labels = axes.get_legend_handles_labels()
+    assert labels == ["HUIGN", "HUIGN-C"]
+    assert list(np.asarray(axes.lines[0].get_ydata())) == pytest.approx([0.4, 0.5])
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    [behind] = [other for other in figure.axes if other is not axes]
+    bars: list[Any] = list(behind.patches)
+    assert [bar.get_height() for bar in bars] == [250, 200]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["> 3", "> 4"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return small_bench(tmp_path, monkeypatch)
+
+
+def test_all_experiments_from_one_study(bench: Bench) -> None:
+    names = ("table2", "table3", "table4", "figure3")
+    call = ("--models", "huign", "popularity", "--datasets", "toy", "--experiments", *names)
+    assert bench.run(*call) == 0
+    folder = bench.results / "toy"
+    runs = bench.rows("toy")
+    assert {row["status"] for row in runs} == {"ok"}
+    assert len(runs) == 1 + 1 + 4 + 2 + 19  # popularity, HUIGN, and its other forms
+    assert {row["variant"] for row in bench.rows("toy", "trials")} == {"HUIGN"}
+    params = [json.loads(row["params"]) for row in runs if row["model"] == "huign"]
+    assert len({each["learning_rate"] for each in params}) == 1
+    overall = pd.read_csv(folder / "table2.csv", index_col="metric")
+    assert set(overall) == {"HUIGN", "Popularity", "improvement_percent"}
+    expected = overall["HUIGN"].to_dict()["recall@10"]
+    for name, place in (
+        ("table3", {"structure": "32-8-4"}),
+        ("table4", {"modality": "multiple"}),
+        ("figure3", {"variant": "HUIGN", "min_co_users": 5}),
+    ):
+        cells = pd.read_csv(folder / f"{name}.csv").set_index([*place])["recall@10"].to_dict()
+        assert (
+            cells[tuple(place.values()) if len(place) > 1 else next(iter(place.values()))]
+            == expected
+        )
+    before = (folder / "runs.csv").read_bytes()
+    assert bench.run(*call) == 0
+    assert (folder / "runs.csv").read_bytes() == before
