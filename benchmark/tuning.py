@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,41 @@ class Tuner:
         study_id = digest(
             **self.identity, model=variant.model, fixed=fixed, space=space, code=code_version(cls)
         )
-        best: dict[int, Fitted] = {}  # the best trial of this call
+        cells, best = list(ParameterGrid(space)), dict[str, Fitted]()
+        if len(self.recorded(study_id, cells)) == len(cells):
+            self.reporter.finish(len(cells))
+        else:
+            self.run_study(variant, study_id, cells, best)
+        complete = {
+            number: row
+            for number, row in self.recorded(study_id, cells).items()
+            if row["state"] == "complete"
+        }
+        if not complete:
+            raise DivergedError(f"all {len(cells)} trials of '{variant.label}' diverged")
+        winner = max(sorted(complete), key=lambda number: complete[number]["value"])
+        return cells[winner], best.get(complete[winner]["run_id"])
+
+    def recorded(self, study_id: str, cells: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
+        """The rows of a study in ``trials.csv``, by the number of their cell."""
+        found = {}
+        for row in self.store.rows("trials").to_dict("records"):
+            if row["run_id"].startswith(f"{study_id}-"):
+                for number, cell in enumerate(cells):
+                    if all(row[name] == str(value) for name, value in cell.items()):
+                        found[number] = row
+        return found
+
+    def run_study(
+        self,
+        variant: Variant,
+        study_id: str,
+        cells: Sequence[Mapping[str, Any]],
+        best: dict[str, Fitted],
+    ) -> None:
+        """Run the cells that have no result yet; the best trial's model goes into ``best``."""
+        fixed = self.fixed(variant)
+        space = {name: sorted({cell[name] for cell in cells}) for name in cells[0]}
 
         def objective(trial: Trial) -> float:
             params = {name: trial.suggest_categorical(name, space[name]) for name in space}
@@ -154,9 +188,9 @@ class Tuner:
             except DivergedError as error:
                 trial.set_user_attr("reason", str(error))
                 raise
-            if not best or fitted.validation > max(other.validation for other in best.values()):
+            if all(fitted.validation > other.validation for other in best.values()):
                 best.clear()
-                best[trial.number] = fitted
+                best[f"{study_id}-{trial.number}"] = fitted
             return fitted.validation
 
         def record(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -165,26 +199,20 @@ class Tuner:
         with opened(self.store.folder / "studies.db", f"{variant.label} {study_id}") as study:
             for trial in study.get_trials(states=(TrialState.RUNNING,)):  # its process was killed
                 study.tell(trial.number, state=TrialState.FAIL)
-            recorded = self.store.ids("trials")
+            known = self.store.ids("trials")
             ended = [trial for trial in study.trials if _has_result(trial)]
             for trial in ended:
-                if trial_row(variant, study_id, trial)["run_id"] not in recorded:
+                if f"{study_id}-{trial.number}" not in known:
                     record(study, trial)
-            cells = list(ParameterGrid(space))
             for number, cell in enumerate(cells, start=1):
                 if cell not in [trial.params for trial in ended]:
                     what = f"{variant.label}, trial {number} of {len(cells)}"
                     if not study.get_trials(states=(TrialState.WAITING,)):
-                        study.enqueue_trial(cell)
+                        study.enqueue_trial(dict(cell))
                     study.optimize(
                         objective, n_trials=1, catch=(DivergedError,), callbacks=[record]
                     )
                 self.reporter.finish()
-            complete = study.get_trials(states=(TrialState.COMPLETE,))
-        if not complete:
-            raise DivergedError(f"all {len(cells)} trials of '{variant.label}' diverged")
-        winner = max(complete, key=lambda trial: trial.value or 0.0)  # the first among equals
-        return winner.params, best.get(winner.number)
 
 
 @contextmanager
@@ -217,13 +245,14 @@ def opened(path: Path, name: str) -> Iterator[optuna.Study]:
 
 def trial_row(variant: Variant, study_id: str, trial: FrozenTrial) -> dict[str, Any]:
     """One row of ``trials.csv``; ``value`` is the best validation recall@10 before the end."""
+    complete = trial.state == TrialState.COMPLETE
     return {
         "run_id": f"{study_id}-{trial.number}",
         "variant": variant.label,
         "model": variant.model,
         "state": "diverged" if "reason" in trial.user_attrs else trial.state.name.lower(),
         **trial.params,
-        "value": max(trial.intermediate_values.values(), default=trial.value),
+        "value": trial.value if complete else max(trial.intermediate_values.values(), default=None),
         "epochs": max(trial.intermediate_values, default=None),
         "seconds": trial.duration.total_seconds() if trial.duration else None,
         "reason": trial.user_attrs.get("reason"),

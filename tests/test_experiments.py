@@ -150,3 +150,17 @@ def test_all_experiments_from_one_study(bench: Bench) -> None:
     before = (folder / "runs.csv").read_bytes()
     assert bench.run(*call) == 0
     assert (folder / "runs.csv").read_bytes() == before
+
+
+def test_a_lost_data_base_of_studies_costs_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ("--models", "huign", "item_knn", "--datasets", "toy")
+    assert bench.run(*call) == 0
+    folder = bench.results / "toy"
+    before = {name: (folder / name).read_bytes() for name in ("runs.csv", "trials.csv")}
+    (folder / "studies.db").unlink()
+    monkeypatch.delattr("benchmark.tuning.Tuner.fit")  # nothing may be trained
+    assert bench.run(*call) == 0
+    assert before == {name: (folder / name).read_bytes() for name in before}
+    assert not (folder / "studies.db").exists()
