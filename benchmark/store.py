@@ -117,7 +117,9 @@ class Store:
 
     def claim(self, name: str) -> FileLock:
         """To be held while something is run, so that a second process waits, and finds it done."""
-        return FileLock(self.folder / f".{digest(name=name)}.lock")
+        folder = self.folder / ".locks"
+        folder.mkdir(exist_ok=True)
+        return FileLock(folder / f"{digest(name=name)}.lock")
 
     def ids(self, table: str) -> set[str]:
         """The ids of all rows."""
