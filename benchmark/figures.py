@@ -59,6 +59,11 @@ def draw_figure3(axes: Axes, cells: pd.DataFrame, metric: str) -> Axes:
             rows["min_co_users"], rows[metric], yerr=rows[f"{metric}_sd"], label=str(name),
             color=colour, marker=marker, markersize=4, linewidth=1.3, capsize=2,
         )  # fmt: skip
+    # at least a twentieth of the value is shown, lest noise look like an effect
+    middle = (cells[metric].min() + cells[metric].max()) / 2
+    reach = max(0.6 * (cells[metric].max() - cells[metric].min()), 0.025 * middle)
+    reach += cells[f"{metric}_sd"].max()
+    axes.set_ylim(middle - reach, middle + reach or 1)
     axes.set_xticks(edges.index, [f"> {least - 1}" for least in edges.index])
     axes.set_xlabel("users that two connected items share", fontsize=9)
     axes.set_ylabel(metric, fontsize=9)
