@@ -188,6 +188,7 @@ class Tuner:
             except DivergedError as error:
                 trial.set_user_attr("reason", str(error))
                 raise
+            trial.set_user_attr("epochs", fitted.epochs)
             if all(fitted.validation > other.validation for other in best.values()):
                 best.clear()
                 best[f"{study_id}-{trial.number}"] = fitted
@@ -253,7 +254,7 @@ def trial_row(variant: Variant, study_id: str, trial: FrozenTrial) -> dict[str, 
         "state": "diverged" if "reason" in trial.user_attrs else trial.state.name.lower(),
         **trial.params,
         "value": trial.value if complete else max(trial.intermediate_values.values(), default=None),
-        "epochs": max(trial.intermediate_values, default=None),
+        "epochs": trial.user_attrs.get("epochs", max(trial.intermediate_values, default=None)),
         "seconds": trial.duration.total_seconds() if trial.duration else None,
         "reason": trial.user_attrs.get("reason"),
     }
