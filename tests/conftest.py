@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from hypothesis import settings
+from small_data import POS_ITEMS, USERS, likes
 from torch import Tensor
 
 from models.interactions import Interactions
@@ -36,6 +37,43 @@ def checkerboard() -> Interactions:
         for modality in ("visual", "acoustic", "textual")
     }
     return Interactions(users, items, size, size, features)
+
+
+@pytest.fixture
+def train() -> Interactions:
+    """Four users and six items; user 2 and items 4 and 5 have no interaction."""
+    users = torch.tensor([0, 0, 1, 1, 1, 3])
+    items = torch.tensor([0, 1, 1, 2, 3, 1])
+    return Interactions(users, items, num_users=4, num_items=6)
+
+
+@pytest.fixture
+def small() -> Interactions:
+    """Four users, five items, two modalities; item 3 has no interaction and no feature."""
+    generator = torch.Generator().manual_seed(0)
+    features = {
+        name: torch.randn(5, 3, generator=generator, dtype=torch.float64)
+        for name in ("visual", "textual")
+    }
+    for matrix in features.values():
+        matrix[3] = 0
+    return Interactions(USERS[[0, 1, 2, 4]], POS_ITEMS[[0, 1, 2, 4]], 4, 5, features)
+
+
+@pytest.fixture
+def learnable() -> Interactions:
+    """Random likes, and random features wide enough to tell items apart."""
+    data: Interactions = likes(visual=64)
+    return data
+
+
+@pytest.fixture
+def x() -> Tensor:
+    """A binary matrix, 40 users by 15 items, in which the last of both have nothing."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = (torch.rand(40, 15, generator=generator) < 0.3).double()
+    matrix[-1], matrix[:, -1] = 0, 0
+    return matrix
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted import ITEMS, USERS, Bench, contents, small_bench  # type: ignore[import-not-found]
+from planted import ITEMS, USERS, Bench, contents, small_bench
 
 from benchmark.run import main
 from models.training import TrainedRecommender

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.interactions import Interactions
 from models.recommender import Recommender
 from models.registry import discover, registered
+from models.training import TrainedRecommender
 
 for folder in ("models", "baselines"):
     discover(Path(__file__).parents[1] / folder)
@@ -26,6 +27,18 @@ OVERRIDES: dict[str, dict[str, Any]] = {}
 
 IMPERSONAL = {"popularity"}
 """Models that give everybody the same list, so cannot find the right items."""
+
+IDLE = {
+    # cancels in the difference of two scores, up to rounding
+    "duif": {"network.3.bias"},
+    # its tables are never trained
+    "mmgcn_official": {
+        "user_embedding",
+        "item_embedding",
+        *(f"preferences.{modality}" for modality in range(3)),
+    },
+}
+"""Parameters that training does not have to change."""
 
 
 class Case:
@@ -62,6 +75,17 @@ def hits(model: Recommender, data: Interactions) -> float:
 
 def all_scores(model: Recommender, data: Interactions) -> Tensor:
     return model.score(torch.arange(data.num_users))
+
+
+def leaves(loss: Tensor) -> list[Tensor]:
+    """The tensors that a backward pass gives a gradient to."""
+    nodes, seen = [loss.grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            nodes += [earlier for earlier, _ in node.next_functions]
+    return [node.variable for node in seen if hasattr(node, "variable")]
 
 
 def check_constructor_stores_every_hyper_parameter(case: Case, data: Interactions) -> None:
@@ -142,6 +166,30 @@ def check_a_seed_decides_everything(case: Case, data: Interactions) -> None:
         assert not torch.equal(other, scores)
 
 
+def check_an_epoch_moves_every_parameter(case: Case, data: Interactions) -> None:
+    if not issubclass(case.cls, TrainedRecommender):
+        return
+    start, model = (case.make(epochs=epochs).fit(data) for epochs in (0, 1))
+    assert isinstance(start, TrainedRecommender)
+    assert isinstance(model, TrainedRecommender)
+    before = dict(start.named_parameters())
+    still = {name for name, x in model.named_parameters() if torch.equal(x, before[name])}
+    assert still <= IDLE.get(case.name, set())
+
+
+def check_the_optimiser_knows_all_that_the_loss_learns(case: Case, data: Interactions) -> None:
+    """A tensor that is no registered parameter would keep its first values unnoticed."""
+    if not issubclass(case.cls, TrainedRecommender):
+        return
+    model = case.make(epochs=1).fit(data)
+    assert isinstance(model, TrainedRecommender)
+    loss = model.loss(*next(model.batches(data, torch.Generator().manual_seed(0))))
+    parameters = {id(parameter) for parameter in model.parameters()}
+    learned = leaves(loss)
+    assert learned
+    assert [leaf.shape for leaf in learned if id(leaf) not in parameters] == []
+
+
 def check_users_and_items_without_interactions_are_scored(case: Case, data: Interactions) -> None:
     features = {name: nn.functional.pad(x, (0, 0, 0, 1)) for name, x in data.features.items()}
     num_users, num_items = data.num_users + 2, data.num_items + 1
@@ -175,6 +223,8 @@ CHECKS: list[Callable[[Case, Interactions], None]] = [
     check_a_batch_equals_its_rows,
     check_recommends_new_items_by_descending_score,
     check_a_seed_decides_everything,
+    check_an_epoch_moves_every_parameter,
+    check_the_optimiser_knows_all_that_the_loss_learns,
     check_users_and_items_without_interactions_are_scored,
     check_validation_is_given_the_model_alone,
 ]

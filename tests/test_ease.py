@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_data import from_matrix
 from torch import Tensor
 
 from baselines.ease import EASE, MAX_ITEMS
@@ -9,20 +10,6 @@ from models.errors import UsageError
 from models.interactions import Interactions
 
 NUM_USERS, NUM_ITEMS = 40, 15
-
-
-def from_matrix(x: Tensor) -> Interactions:
-    users, items = torch.nonzero(x).unbind(1)
-    return Interactions(users, items, *x.shape)
-
-
-@pytest.fixture
-def x() -> Tensor:
-    """A binary matrix in which the last user and the last item have nothing."""
-    generator = torch.Generator().manual_seed(0)
-    matrix = (torch.rand(NUM_USERS, NUM_ITEMS, generator=generator) < 0.3).double()
-    matrix[-1], matrix[:, -1] = 0, 0
-    return matrix
 
 
 def test_solves_every_column_as_a_ridge_regression_on_the_other_items(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from planted import Bench, small_bench  # type: ignore[import-not-found]
+from planted import Bench, small_bench
 
 import models.huign  # noqa: F401  # its label
 from benchmark import figures, tables

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import ITEMS, USERS, Bench, numbers, small_bench  # type: ignore[import-not-found]
+from planted import ITEMS, USERS, Bench, numbers, small_bench
 
 from benchmark.datasets import Dataset, load
 from benchmark.splits import TEST, TRAIN, Split

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import models.item_graph
+from models import item_graph
 from models.errors import UsageError
 from models.interactions import Interactions
 from models.item_graph import co_interaction_graph
@@ -65,7 +65,7 @@ def test_threshold_is_inclusive_and_five_by_default() -> None:
 
 @pytest.mark.parametrize("entries", [1, 30, 10_000])
 def test_blocks_do_not_matter(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.item_graph, "CHUNK_ENTRIES", entries)
+    monkeypatch.setattr(item_graph, "CHUNK_ENTRIES", entries)
     train = sample()
     assert co_interaction_graph(train, 3).toarray().tolist() == expected(train, 3)
 

@@ -3,27 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from small_data import from_matrix
 from torch import Tensor
 
 from baselines import item_knn
 from baselines.item_knn import ItemKNN
-from models.interactions import Interactions
 
 NUM_USERS, NUM_ITEMS = 40, 15
-
-
-def from_matrix(x: Tensor) -> Interactions:
-    users, items = torch.nonzero(x).unbind(1)
-    return Interactions(users, items, *x.shape)
-
-
-@pytest.fixture
-def x() -> Tensor:
-    """A binary matrix in which the last user and the last item have nothing."""
-    generator = torch.Generator().manual_seed(0)
-    matrix = (torch.rand(NUM_USERS, NUM_ITEMS, generator=generator) < 0.3).float()
-    matrix[-1], matrix[:, -1] = 0, 0
-    return matrix
 
 
 def expected_scores(x: Tensor, neighbours: int, shrinkage: float) -> Tensor:

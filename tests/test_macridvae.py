@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from one_step import unmoved
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,14 +17,6 @@ Form = Literal["paper", "recbole"]
 FORMS: tuple[Form, ...] = ("paper", "recbole")
 USERS = torch.tensor([3, 0, 1])
 EVERYBODY = torch.arange(4)
-
-
-@pytest.fixture
-def train() -> Interactions:
-    """Four users and six items; user 2 and items 4 and 5 have no interaction."""
-    users = torch.tensor([0, 0, 1, 1, 1, 3])
-    items = torch.tensor([0, 1, 1, 2, 3, 1])
-    return Interactions(users, items, num_users=4, num_items=6)
 
 
 def built(train: Interactions, **options: Any) -> MacridVAE:
@@ -241,12 +234,8 @@ def test_an_epoch_visits_every_user_with_items_once(train: Interactions) -> None
 @pytest.mark.parametrize("form", FORMS)
 def test_one_step_moves_every_parameter(train: Interactions, form: Form) -> None:
     model = built(train, form=form, reg=0.0, dropout=0.0).train()
-    before = {name: value.clone() for name, value in model.named_parameters()}
-    optimizer = torch.optim.Adam(model.parameters())
-    seeded_loss(model, USERS).backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    for name, value in model.named_parameters():
-        assert not torch.equal(value, before[name]), name
+    torch.manual_seed(7)
+    assert unmoved(model, USERS) == set()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -265,25 +254,6 @@ def test_users_without_items_are_finite(train: Interactions, form: Form) -> None
 
 def test_batches_of_500_users_by_default() -> None:
     assert MacridVAE().params()["batch_size"] == MacridVAE.defaults()["batch_size"] == 500
-
-
-def test_same_seed_same_model(checkerboard: Interactions) -> None:
-    def scores(seed: int) -> Tensor:
-        return MacridVAE(epochs=3, seed=seed).fit(checkerboard).score(torch.arange(30))
-
-    assert torch.equal(scores(1), scores(1))
-    assert not torch.equal(scores(1), scores(2))
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_overfits_a_small_data_set(form: Form) -> None:
-    generator = torch.Generator().manual_seed(0)
-    items = torch.stack([torch.randperm(30, generator=generator)[:5] for _ in range(20)])
-    train = Interactions(torch.arange(20).repeat_interleave(5), items.flatten(), 20, 30)
-    model = MacridVAE(form=form, learning_rate=0.01, reg=1e-5, batch_size=20, epochs=200)
-    lists = model.fit(train).recommend(torch.arange(20), 10)
-    recall = (lists[:, :, None] == items[:, None]).any(1).float().mean()
-    assert recall > 0.9
 
 
 def test_recbole_form_equals_recbole(train: Interactions) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import models.mixture
+from models import mixture
 from models.interactions import Interactions, UserItems
 from models.mixture import mixture_logits, negative_log_likelihood
 
@@ -34,7 +34,7 @@ def expected_logits(states: Tensor, items: Tensor, log_weights: Tensor) -> Tenso
 @pytest.fixture(params=[1, 3, 32])
 def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     size: int = request.param
-    monkeypatch.setattr(models.mixture, "CHUNK", size)
+    monkeypatch.setattr(mixture, "CHUNK", size)
     return size
 
 

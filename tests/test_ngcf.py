@@ -6,24 +6,18 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from one_step import unmoved
+from small_data import shuffled
 from torch import Tensor
 from torch.nn import functional
 
-import baselines.ngcf
+from baselines import ngcf
 from baselines.ngcf import NGCF
 from models.interactions import Interactions
 
 Form = Literal["paper", "official", "recbole"]
 FORMS: tuple[Form, ...] = ("paper", "official", "recbole")
 BATCH = (torch.tensor([0, 1, 3]), torch.tensor([0, 2, 1]), torch.tensor([3, 0, 4]))
-
-
-@pytest.fixture
-def train() -> Interactions:
-    """Four users and six items; user 2 and items 4 and 5 have no interaction."""
-    users = torch.tensor([0, 0, 1, 1, 1, 3])
-    items = torch.tensor([0, 1, 1, 2, 3, 1])
-    return Interactions(users, items, num_users=4, num_items=6)
 
 
 def built(train: Interactions, **options: Any) -> NGCF:
@@ -119,7 +113,7 @@ def test_representations_node_by_node(train: Interactions, form: Form, num_layer
 def test_without_weights_and_activation_it_is_a_linear_filter(
     train: Interactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baselines.ngcf, "SLOPE", 1.0)
+    monkeypatch.setattr(ngcf, "SLOPE", 1.0)
     model = built(train)
     for one, two in zip(model.sum_weights, model.product_weights, strict=True):
         one.data, two.data = torch.eye(3), torch.zeros(3, 3)
@@ -170,11 +164,8 @@ def test_gradient(train: Interactions, form: Form) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_renumbering_users_and_items_renumbers_scores(train: Interactions, form: Form) -> None:
     model = built(train, form=form)
-    generator = torch.Generator().manual_seed(0)
-    user_order = torch.randperm(4, generator=generator)  # new -> old
-    item_order = torch.randperm(6, generator=generator)
-    users, items = user_order.argsort()[train.users], item_order.argsort()[train.items]
-    renumbered = built(Interactions(users, items, 4, 6), form=form)
+    other, user_order, item_order = shuffled(train)
+    renumbered = built(other, form=form)
     state = model.state_dict()
     state["user_embedding"] = state["user_embedding"][user_order]
     state["item_embedding"] = state["item_embedding"][item_order]
@@ -186,13 +177,8 @@ def test_renumbering_users_and_items_renumbers_scores(train: Interactions, form:
 @pytest.mark.parametrize("form", FORMS)
 def test_one_step_moves_every_parameter(train: Interactions, form: Form) -> None:
     model = built(train, form=form)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    optimizer = torch.optim.Adam(model.parameters())
-    model.loss(*BATCH).backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    assert len(before) == (2 + 3 * 2 if form == "paper" else 2 + 3 * 4)
-    for name, value in model.state_dict().items():
-        assert not torch.equal(value, before[name]), name
+    assert len(model.state_dict()) == (2 + 3 * 2 if form == "paper" else 2 + 3 * 4)
+    assert unmoved(model, *BATCH) == set()
 
 
 def test_dropout_happens_in_training_alone(train: Interactions) -> None:
@@ -207,26 +193,6 @@ def test_defaults_are_the_paper() -> None:
     model = NGCF()
     found = (model.embedding_dim, model.num_layers, model.dropout, model.form)
     assert found == (64, 3, 0.1, "paper")
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_overfits_and_repeats_itself(form: Form) -> None:
-    generator = torch.Generator().manual_seed(0)
-    users, items = torch.nonzero(torch.rand(20, 30, generator=generator) < 0.15).unbind(1)
-    train = Interactions(users, items, num_users=20, num_items=30)
-    everybody = torch.arange(20)
-    options: dict[str, Any] = {"epochs": 100, "learning_rate": 0.05, "reg": 0.0, "form": form}
-
-    model = NGCF(**options).fit(train)
-    top = model.recommend(everybody, 10)
-    found = train.by_user().contains(everybody[:, None], top).sum(1)
-    counts = train.by_user().counts(everybody)
-    assert (found / counts)[counts > 0].mean() > 0.9
-
-    again = NGCF(**options).fit(train)
-    assert torch.equal(model.score(everybody), again.score(everybody))
-    other = NGCF(**options, seed=1).fit(train)
-    assert not torch.equal(model.score(everybody), other.score(everybody))
 
 
 def test_recbole_form_equals_recbole(train: Interactions) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_contract import CHECKS, Case  # type: ignore[import-not-found]  # beside this file
+from test_contract import CHECKS, Case
 
 from models import registry
 from models.interactions import Interactions

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from planted import Bench, contents, numbers, small_bench  # type: ignore[import-not-found]
+from planted import Bench, contents, numbers, small_bench
 
 from benchmark.datasets import load
 from benchmark.store import Store

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from planted import Bench, contents, small_bench  # type: ignore[import-not-found]
+from planted import Bench, contents, small_bench
 
 from benchmark.presets import PRESETS
 from benchmark.suite import seeds_of

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from optuna import TrialPruned
-from planted import do_not_wait_for_the_disk  # type: ignore[import-not-found]
+from planted import do_not_wait_for_the_disk
 from rich.console import Console
 from torch import Tensor
 from typing_extensions import Self

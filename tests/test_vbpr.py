@@ -18,19 +18,20 @@ Fill = Callable[[tuple[int, ...], int], Tensor]
 BATCH = (torch.tensor([0, 1, 3, 0]), torch.tensor([0, 2, 1, 0]), torch.tensor([3, 0, 4, 5]))
 
 
-def sample() -> Interactions:
-    users, items = torch.tensor([0, 0, 1, 1, 1, 3]), torch.tensor([0, 1, 1, 2, 3, 1])
+@pytest.fixture
+def train(train: Interactions) -> Interactions:
+    """With features."""
     generator = torch.Generator().manual_seed(0)
     widths = {"visual": 3, "textual": 2}
     features = {name: torch.randn(6, width, generator=generator) for name, width in widths.items()}
     features["textual"][4] = 0  # lacks a modality
-    return Interactions(users, items, 4, 6, features)
+    return train.with_features(features)
 
 
-def built(**options: Any) -> VBPR:
+def built(train: Interactions, **options: Any) -> VBPR:
     model = VBPR(**{"embedding_dim": 3, **options})
     torch.manual_seed(1)
-    model.build(sample())
+    model.build(train)
     torch.nn.init.normal_(model.item_bias)
     return model.eval()
 
@@ -54,8 +55,8 @@ def test_golden(fill: Fill) -> None:
 
 
 @pytest.mark.usefixtures("float64")
-def test_scores_and_loss_by_loops() -> None:
-    train, model = sample(), built(reg=0.3)
+def test_scores_and_loss_by_loops(train: Interactions) -> None:
+    model = built(train, reg=0.3)
     parts = [
         [row / max(row.norm().item(), 1e-12) for row in x.double()] for x in train.features.values()
     ]
@@ -86,14 +87,14 @@ def test_scores_and_loss_by_loops() -> None:
 
 
 @pytest.mark.usefixtures("float64")
-def test_gradient() -> None:
-    model = built(reg=0.3)
+def test_gradient(train: Interactions) -> None:
+    model = built(train, reg=0.3)
     assert torch.autograd.gradcheck(lambda *_: model.loss(*BATCH), tuple(model.parameters()))
 
 
 @pytest.mark.usefixtures("float64")
-def test_gradient_of_the_projection_in_closed_form() -> None:
-    model = built(reg=0.3)
+def test_gradient_of_the_projection_in_closed_form(train: Interactions) -> None:
+    model = built(train, reg=0.3)
     u, p, n = (ids[:1] for ids in BATCH)
     scores = model.score(u)
     model.loss(u, p, n).backward()  # type: ignore[no-untyped-call]
@@ -104,9 +105,9 @@ def test_gradient_of_the_projection_in_closed_form() -> None:
 
 
 @pytest.mark.usefixtures("float64")
-def test_without_content_it_is_bpr_mf_with_a_bias() -> None:
-    model, plain = built(reg=0.0), BPRMF(embedding_dim=3)
-    plain.build(sample())
+def test_without_content_it_is_bpr_mf_with_a_bias(train: Interactions) -> None:
+    model, plain = built(train, reg=0.0), BPRMF(embedding_dim=3)
+    plain.build(train)
     for parameter in (model.projection, model.feature_bias):
         parameter.data.zero_()
     plain.load_state_dict(model.state_dict(), strict=False)
@@ -119,8 +120,8 @@ def test_without_content_it_is_bpr_mf_with_a_bias() -> None:
 
 
 @pytest.mark.usefixtures("float64")
-def test_without_ids_only_features_tell_items_apart() -> None:
-    model = built()
+def test_without_ids_only_features_tell_items_apart(train: Interactions) -> None:
+    model = built(train)
     for parameter in (model.item_embedding, model.item_bias):
         parameter.data.zero_()
     linear = model.user_content @ model.projection.T + model.feature_bias.T  # [num_users, F]
@@ -131,8 +132,8 @@ def test_without_ids_only_features_tell_items_apart() -> None:
 
 
 @pytest.mark.usefixtures("float64")
-def test_shifting_all_features_changes_no_ranking() -> None:
-    model = built()
+def test_shifting_all_features_changes_no_ranking(train: Interactions) -> None:
+    model = built(train)
     before = model.score(torch.arange(4))
     loss = model.loss(*BATCH)
     model.features = model.features + torch.tensor([3.0, -1.0, 2.0, 0.5, 1.0])
@@ -143,9 +144,9 @@ def test_shifting_all_features_changes_no_ranking() -> None:
 
 
 @pytest.mark.usefixtures("float64")
-def test_batches_larger_than_the_catalogue() -> None:
+def test_batches_larger_than_the_catalogue(train: Interactions) -> None:
     """They project all items instead of differences, to the same end."""
-    model = built(reg=0.3)
+    model = built(train, reg=0.3)
     small, large = model.loss(*BATCH), model.loss(*(ids.repeat(3) for ids in BATCH))
     torch.testing.assert_close(small, large)
     parameters = list(model.parameters())
@@ -153,8 +154,7 @@ def test_batches_larger_than_the_catalogue() -> None:
     torch.testing.assert_close(found, torch.autograd.grad(small, parameters))
 
 
-def test_every_parameter_learns_and_features_stay() -> None:
-    train = sample()
+def test_every_parameter_learns_and_features_stay(train: Interactions) -> None:
     model = VBPR(embedding_dim=3, epochs=1).fit(train)
     torch.manual_seed(model.seed)
     fresh = VBPR(embedding_dim=3)
@@ -165,27 +165,10 @@ def test_every_parameter_learns_and_features_stay() -> None:
     assert "features" not in dict(model.named_parameters())
 
 
-def test_modalities_are_selected_and_scaled() -> None:
-    assert built().features.shape == (6, 5)
-    textual = built(modalities=("textual",)).features
+def test_modalities_are_selected_and_scaled(train: Interactions) -> None:
+    assert built(train).features.shape == (6, 5)
+    textual = built(train, modalities=("textual",)).features
     assert textual.shape == (6, 2)
     lengths = textual.norm(dim=1)
     assert lengths[4] == 0
     torch.testing.assert_close(lengths[torch.arange(6) != 4], torch.ones(5))
-
-
-def test_overfits_and_repeats_itself() -> None:
-    generator = torch.Generator().manual_seed(0)
-    users, items = torch.nonzero(torch.rand(20, 30, generator=generator) < 0.15).unbind(1)
-    train = Interactions(users, items, 20, 30, {"visual": torch.randn(30, 6, generator=generator)})
-    everybody = torch.arange(20)
-    options: dict[str, Any] = {"epochs": 150, "learning_rate": 0.05, "reg": 0.0}
-    model = VBPR(**options).fit(train)
-    top = model.recommend(everybody, 10)
-    found = train.by_user().contains(everybody[:, None], top).sum(1)
-    counts = train.by_user().counts(everybody)
-    assert (found / counts)[counts > 0].mean() > 0.9
-    again = VBPR(**options).fit(train)
-    assert torch.equal(model.score(everybody), again.score(everybody))
-    other = VBPR(**options, seed=1).fit(train)
-    assert not torch.equal(model.score(everybody), other.score(everybody))
