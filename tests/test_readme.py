@@ -1,0 +1,41 @@
+"""What the README says is true: its files exist and its commands parse."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchmark.run import parser
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "results" / "README.md"]
+LINKS = [
+    (page, link)
+    for page in PAGES
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    if not link.startswith("http")
+]
+COMMANDS = [
+    command.partition("#")[0].replace("<your data>", "data")
+    for page in PAGES
+    for command in re.findall(r"-m benchmark\.run (.+)", page.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=str)
+def test_every_linked_file_exists(page: Path, link: str) -> None:
+    assert (page.parent / link).exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_parses(command: str) -> None:
+    arguments = parser().parse_args(shlex.split(command))
+    assert arguments.all or arguments.models
+
+
+def test_the_pages_have_links_and_commands() -> None:
+    assert len(LINKS) > 5
+    assert len(COMMANDS) >= 5
