@@ -200,8 +200,19 @@ class Store:
         write_atomic(self.folder / "history" / f"{run_id}.csv", text)
 
     def history(self, run_id: str) -> pd.DataFrame:
-        """What :meth:`save_history` kept of a run."""
-        return pd.read_csv(self.folder / "history" / f"{run_id}.csv")
+        """What :meth:`save_history` kept of a run.
+
+        Raises:
+            StoreError: If the file is gone or damaged.
+        """
+        path = self.folder / "history" / f"{run_id}.csv"
+        try:
+            return pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"cannot read '{path}' ({error}); put it back, or take the row '{run_id}' out of "
+                "runs.csv to have it run again"
+            ) from error
 
     def _read(self, table: str) -> list[dict[str, str]]:
         """The rows as text: what is read and written back stays the same to the last digit."""

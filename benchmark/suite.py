@@ -271,15 +271,15 @@ def write_outputs(task: Task) -> None:
     if runs.empty:
         return
     k = settings.headline_k
+    overall = runs[(runs["model"] != "huign") | (runs["variant"] == label("huign"))]
     for experiment in task.experiments:
-        if experiment.name == "table2":
-            overall = runs[(runs["model"] != "huign") | (runs["variant"] == label("huign"))]
+        cells = tables.by_cell(experiment, runs, k)
+        if experiment.name == "table2" and not overall.empty:
             tables.write_table2(overall, settings.ks, store.folder)
             figures.write_table2(overall, store.folder)
-        else:
-            cells = tables.by_cell(experiment, runs, k)
+        elif not cells.empty:
             tables.write_cells(experiment, cells, runs, store.folder)
-            if experiment.name == "figure3" and not cells.empty:
+            if experiment.name == "figure3":
                 edges = [store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]
                 figures.write_figure3(cells.assign(edges=edges), k, store.folder)
     manifest = {

@@ -164,3 +164,28 @@ def test_a_lost_data_base_of_studies_costs_nothing(
     assert bench.run(*call) == 0
     assert before == {name: (folder / name).read_bytes() for name in before}
     assert not (folder / "studies.db").exists()
+
+
+def test_ctrl_c_before_the_first_cell_leaves_what_there_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.huign.HUIGN.build", interrupted)
+    names = ("table2", "table3", "table4", "figure3")
+    call = ("--models", "vbpr", "huign", "--datasets", "toy", "--experiments", *names)
+    assert bench.run(*call) == 130
+    written = {path.name for path in (bench.results / "toy").iterdir()}
+    assert {"runs.csv", "table2.csv", "manifest.json"} <= written
+    assert not written & {"table3.csv", "table4.csv", "figure3.csv"}
+
+
+def test_a_lost_history_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ("--models", "huign", "--datasets", "toy", "--experiments", "figure3")
+    assert bench.run(*call) == 0
+    lost = min((bench.results / "toy" / "history").iterdir())
+    lost.unlink()
+    capsys.readouterr()
+    assert bench.run(*call) == 2
+    assert str(lost) in capsys.readouterr().err.splitlines()[-1]
