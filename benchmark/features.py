@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.datasets.dataset import missing_rows
+from benchmark.presets import FEATURE_SCALING
 from models.errors import UsageError
-
-FEATURE_SCALING = ("l2_row", "none", "zscore_col")
 
 
 def select_modalities(
@@ -43,7 +42,7 @@ def scale_features(features: Mapping[str, NDArray[Any]], how: str) -> dict[str, 
 
     Args:
         features: Per modality ``[num_items, feature_dim]``; a row of zeros or of NaN is missing.
-        how: One of :data:`FEATURE_SCALING`.
+        how: One of :data:`benchmark.presets.FEATURE_SCALING`.
 
     Returns:
         Per modality a float32 tensor of the same shape; missing rows are zero.

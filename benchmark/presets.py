@@ -1,4 +1,4 @@
-"""How much work a run does: experiments, grids, epochs, patience and seeds."""
+"""What the command line offers, apart from torch so that ``--help`` need not load it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-NAMES = ("table2", "table3", "table4", "figure3")
+EXPERIMENTS = ("table2", "table3", "table4", "figure3")
 """The experiments of :mod:`benchmark.experiments`."""
+
+FEATURE_SCALING = ("l2_row", "none", "zscore_col")
+"""What :func:`benchmark.features.scale_features` offers."""
 
 
 @dataclass(frozen=True)

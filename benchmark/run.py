@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.presets import NAMES, PRESETS
+from benchmark.presets import EXPERIMENTS, FEATURE_SCALING, PRESETS
 from models.errors import UsageError
 
 EPILOG = """\
@@ -71,7 +71,7 @@ def parser() -> Parser:
         "--plugins", type=Path, metavar="FOLDER", help="a folder with recommenders of your own"
     )
     what.add_argument(
-        "--experiments", nargs="+", choices=NAMES, metavar="NAME",
+        "--experiments", nargs="+", choices=EXPERIMENTS, metavar="NAME",
         help="table2: overall performance; table3: structure of HUIGN's intents; table4: its "
         "modalities; figure3: its losses and the density of the item graph "
         "(default: all of them with --all, table2 with --models)",
@@ -99,7 +99,7 @@ def parser() -> Parser:
         help="item features to use, such as textual (default: all that the data has)",
     )  # fmt: skip
     protocol.add_argument(
-        "--feature-scaling", choices=("l2_row", "none", "zscore_col"), default="l2_row",
+        "--feature-scaling", choices=FEATURE_SCALING, default="l2_row",
         help="shared by all models (default: l2_row, every item's features at unit length)",
     )  # fmt: skip
     protocol.add_argument(
@@ -146,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
     preset = PRESETS[arguments.preset]
     settings = Settings(
         models=models,
-        experiments=arguments.experiments or (NAMES if arguments.all else ("table2",)),
+        experiments=arguments.experiments or (EXPERIMENTS if arguments.all else ("table2",)),
         preset=preset,
         seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
         device=choose_device(arguments.device),

@@ -42,7 +42,7 @@ class Settings:
         seeds: Trainings of each tuned model, with seeds ``0..seeds-1``.
         device: Where models are trained.
         modalities: Names of item features; ``None`` for all that the data has.
-        feature_scaling: One of :data:`benchmark.features.FEATURE_SCALING`.
+        feature_scaling: One of :data:`benchmark.presets.FEATURE_SCALING`.
         split_seed: Of the random split, where the data ships none.
         ks: Cut-offs of the metrics.
         results_root: Results go to ``<results_root>/<dataset>``.
@@ -273,11 +273,11 @@ def write_outputs(task: Task) -> None:
     k = settings.headline_k
     overall = runs[(runs["model"] != "huign") | (runs["variant"] == label("huign"))]
     for experiment in task.experiments:
-        cells = tables.by_cell(experiment, runs, k)
-        if experiment.name == "table2" and not overall.empty:
-            tables.write_table2(overall, settings.ks, store.folder)
-            figures.write_table2(overall, store.folder)
-        elif not cells.empty:
+        if experiment.name == "table2":
+            if not overall.empty:
+                tables.write_table2(overall, settings.ks, store.folder)
+                figures.write_table2(overall, store.folder)
+        elif not (cells := tables.by_cell(experiment, runs, k)).empty:
             tables.write_cells(experiment, cells, runs, store.folder)
             if experiment.name == "figure3":
                 edges = [store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from functools import partialmethod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from typing_extensions import Unpack
 
 from models.huign import HUIGN, Intents
 from models.interactions import Interactions
 from models.registry import register
-from models.training import Training
 
 
 @register("huign_official", label="HUIGN (official)")
@@ -32,17 +29,7 @@ class HUIGNOfficial(HUIGN):
     preference serves all modalities, and all matrices start Xavier normal, the ids as if they
     were one table of users and items.
 
-    Args:
-        embedding_dim: Width of the id embeddings (default: ``64``).
-        levels: Numbers of intents :math:`K_1, \dots, K_L` (default: ``(32, 8, 4)``).
-        min_co_users: Common users that make an edge of the item graph (default: ``5``).
-        modalities: Modalities to use (default: all that the data has).
-        entropy_weight: Weight of the entropy term (default: ``reg``).
-        independence_weight: Weight of the dependence term (default: ``reg``).
-        temperature: Divides the affinities before the softmax (default: ``1.0``).
-        user_intents: As in :class:`models.huign.HUIGN` (default: ``"shared"``).
-        isolated: As in :class:`models.huign.HUIGN` (default: ``"uniform"``).
-        **training: See :class:`models.training.TrainedRecommender`.
+    Args are those of :class:`models.huign.HUIGN`; only ``user_intents`` has another default.
 
     Note:
         The released program does not run, and its graph is not part of it: the graph is the
@@ -50,32 +37,7 @@ class HUIGNOfficial(HUIGN):
         Written from its formulas, not from its code.
     """
 
-    def __init__(
-        self,
-        *,
-        embedding_dim: int = 64,
-        levels: Sequence[int] = (32, 8, 4),
-        min_co_users: int = 5,
-        modalities: Sequence[str] | None = None,
-        entropy_weight: float | None = None,
-        independence_weight: float | None = None,
-        temperature: float = 1.0,
-        user_intents: Literal["per_modality", "shared"] = "shared",
-        isolated: Literal["uniform", "self", "drop"] = "uniform",
-        **training: Unpack[Training],
-    ) -> None:
-        super().__init__(
-            embedding_dim=embedding_dim,
-            levels=levels,
-            min_co_users=min_co_users,
-            modalities=modalities,
-            entropy_weight=entropy_weight,
-            independence_weight=independence_weight,
-            temperature=temperature,
-            user_intents=user_intents,
-            isolated=isolated,
-            **training,
-        )
+    __init__ = partialmethod(HUIGN.__init__, user_intents="shared")
 
     def build(self, train: Interactions) -> None:
         """Create the parameters of HUIGN, other id tables, and the convolutions' weights."""

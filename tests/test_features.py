@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.features import FEATURE_SCALING, scale_features, select_modalities
+from benchmark.features import scale_features, select_modalities
+from benchmark.presets import FEATURE_SCALING
 from models.errors import UsageError
 
 NAN = np.nan

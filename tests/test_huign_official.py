@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import small_huign
@@ -22,9 +22,9 @@ Fill = Callable[[tuple[int, ...], int], Tensor]
 
 
 def built(train: Interactions, **options: Any) -> HUIGNOfficial:
-    model = small_huign.built(train, HUIGNOfficial, **options)
+    model: HUIGN = small_huign.built(train, HUIGNOfficial, **options)
     assert isinstance(model, HUIGNOfficial)
-    return model
+    return cast(HUIGNOfficial, model)
 
 
 @pytest.mark.usefixtures("float64")
