@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,11 +30,20 @@ class Evaluation:
 
     Args:
         users: ``[num_evaluated]``, the users with at least one held-out positive, ascending.
-        per_user: Values of those users by name of metric, each ``[num_evaluated]`` float64.
+        hits: ``[num_evaluated, max(ks)]`` bool, whether each place of the list is a positive.
+        num_positives: ``[num_evaluated]``, how many of these the user has.
+        ks: Cut-offs of the metrics.
     """
 
     users: Tensor
-    per_user: dict[str, Tensor]
+    hits: Tensor
+    num_positives: Tensor
+    ks: Sequence[int]
+
+    @cached_property
+    def per_user(self) -> dict[str, Tensor]:
+        """Values of the users by name of metric, each ``[num_evaluated]`` float64."""
+        return all_metrics(self.hits, self.num_positives, self.ks)
 
     @property
     def means(self) -> dict[str, float]:
@@ -92,7 +102,7 @@ class Evaluator:
         """Evaluate a fitted model."""
         batches = self._users.split(self.batch_size)
         hits = torch.cat([self._hits(model, users) for users in batches])  # [num_evaluated, K]
-        return Evaluation(self._users, all_metrics(hits, self._num_positives, self.ks))
+        return Evaluation(self._users, hits, self._num_positives, self.ks)
 
     @torch.no_grad()
     def _hits(self, model: Recommender, users: Tensor) -> Tensor:

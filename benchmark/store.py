@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import torch
 from filelock import FileLock
-from torch import Tensor
 
+from benchmark.evaluation import Evaluation
 from models.errors import UsageError
 from models.recommender import Recommender
 
@@ -187,12 +189,40 @@ class Store:
         newest = configuration.groupby(runs["variant"]).transform("last")
         return runs[configuration.isna() | (configuration == newest)]
 
-    def save_per_user(self, run_id: str, users: Tensor, values: Mapping[str, Tensor]) -> None:
-        """Keep every evaluated user's metrics, for statistics, in ``per_user/<run_id>.npz``."""
-        arrays: dict[str, Any] = {name: vector.cpu().numpy() for name, vector in values.items()}
+    def save_lists(self, run_id: str, evaluation: Evaluation) -> None:
+        """Keep where in every user's list the hits are, for statistics, in ``lists/<run_id>.npz``.
+
+        All metrics follow from it, and it takes some ten bytes per user.
+        """
         content = io.BytesIO()
-        np.savez_compressed(content, users=users.cpu().numpy(), **arrays)
-        write_atomic(self.folder / "per_user" / f"{run_id}.npz", content.getvalue())
+        np.savez_compressed(
+            content,
+            users=evaluation.users.cpu().numpy().astype(np.int32),
+            hits=np.packbits(evaluation.hits.cpu().numpy(), axis=1),
+            num_positives=evaluation.num_positives.cpu().numpy().astype(np.int32),
+            ks=np.asarray(evaluation.ks, dtype=np.int32),
+        )
+        write_atomic(self.folder / "lists" / f"{run_id}.npz", content.getvalue())
+
+    def lists(self, run_id: str) -> Evaluation:
+        """What :meth:`save_lists` kept of a run.
+
+        Raises:
+            StoreError: If the file is gone or damaged.
+        """
+        path = self.folder / "lists" / f"{run_id}.npz"
+        try:
+            with np.load(io.BytesIO(path.read_bytes())) as stored:
+                ks = [int(k) for k in stored["ks"]]
+                hits = np.unpackbits(stored["hits"], axis=1, count=max(ks))
+                return Evaluation(
+                    torch.from_numpy(stored["users"]).long(),
+                    torch.from_numpy(hits.astype(bool)),
+                    torch.from_numpy(stored["num_positives"]).long(),
+                    ks,
+                )
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            raise self._lost(path, run_id, error) from error
 
     def save_history(self, run_id: str, history: Sequence[Mapping[str, float]]) -> None:
         """Keep what happened in every epoch, in ``history/<run_id>.csv``."""
@@ -209,10 +239,7 @@ class Store:
         try:
             return pd.read_csv(path)
         except (OSError, ValueError) as error:
-            raise StoreError(
-                f"cannot read '{path}' ({error}); put it back, or take the row '{run_id}' out of "
-                "runs.csv to have it run again"
-            ) from error
+            raise self._lost(path, run_id, error) from error
 
     def _read(self, table: str) -> list[dict[str, str]]:
         """The rows as text: what is read and written back stays the same to the last digit."""
@@ -240,6 +267,12 @@ class Store:
         writer.writeheader()
         writer.writerows(records)
         write_atomic(self.folder / f"{table}.csv", text.getvalue())
+
+    def _lost(self, path: Path, run_id: str, error: Exception) -> StoreError:
+        return StoreError(
+            f"cannot read '{path}' ({error}); put it back, or take the row '{run_id}' out of "
+            "runs.csv to have it run again"
+        )
 
     def _damaged(self, table: str, why: str) -> StoreError:
         path = self.folder / f"{table}.csv"

@@ -234,7 +234,7 @@ def train_and_test(
     started = datetime.now(timezone.utc)
     fitted = ready or tuner.fit(f"{variant.label}, seed {seed}", model)
     evaluation = task.test(fitted.model)
-    task.store.save_per_user(run_id, evaluation.users, evaluation.per_user)
+    task.store.save_lists(run_id, evaluation)
     if isinstance(fitted.model, TrainedRecommender):
         task.store.save_history(run_id, fitted.model.history)
     task.store.append(

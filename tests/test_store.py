@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.bpr_mf import BPRMF
+from baselines.popularity import Popularity
+from benchmark.evaluation import Evaluation
 from benchmark.store import Store, StoreError, code_version, digest, write_atomic
 from models import registry
 from models.registry import discover, registered
@@ -162,12 +165,27 @@ def test_an_empty_record(tmp_path: Path) -> None:
     assert not list(store.folder.glob("[!.]*"))
 
 
-def test_per_user_values(tmp_path: Path) -> None:
-    values = {"recall@10": torch.tensor([0.5, 1.0], dtype=torch.float64)}
-    Store(tmp_path).save_per_user("a-0", torch.tensor([1, 4]), values)
-    with np.load(tmp_path / "per_user" / "a-0.npz") as stored:
-        assert stored["users"].tolist() == [1, 4]
-        assert stored["recall@10"].tolist() == [0.5, 1.0]
+def test_lists_come_back_as_they_were(tmp_path: Path) -> None:
+    store, generator = Store(tmp_path), torch.Generator().manual_seed(0)
+    hits = torch.rand(30, 20, generator=generator) < 0.2
+    positives = hits.sum(1) + torch.randint(1, 9, (30,), generator=generator)
+    evaluation = Evaluation(torch.arange(30) * 2, hits, positives, (1, 5, 20))
+    store.save_lists("a-0", evaluation)
+    found = store.lists("a-0")
+    assert found.users.tolist() == evaluation.users.tolist()
+    assert found.means == evaluation.means
+    for name, values in evaluation.per_user.items():
+        assert torch.equal(found.per_user[name], values)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"\x93NUMPY"])
+def test_lists_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(StoreError, match=r"take the row 'a-0' out of runs\.csv"):
+        store.lists("a-0")
+    write_atomic(tmp_path / "lists" / "a-0.npz", content)
+    with pytest.raises(StoreError, match=r"lists.a-0\.npz"):
+        store.lists("a-0")
 
 
 def test_digest_depends_on_every_part() -> None:
@@ -232,9 +250,6 @@ def test_code_version_follows_the_files_a_model_is_made_of(
 
 
 def test_code_version_covers_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    from baselines.bpr_mf import BPRMF
-    from baselines.popularity import Popularity
-
     read: set[str] = set()
     original = Path.read_bytes
 

@@ -169,9 +169,9 @@ def test_modalities_are_chosen_for_all_models(
     # in the order of the data, so that the same choice is the same run
     assert set(seen) == {("visual",), ("textual", "visual")}
     assert [row["modalities"] for row in bench.rows("toy")] == ["visual", "textual+visual"]
-    before = contents(bench.results / "toy" / "per_user")
+    before = contents(bench.results / "toy" / "lists")
     bench.run("--models", "duif", "--dataset", "toy")  # all that the data has: stored already
-    assert contents(bench.results / "toy" / "per_user") == before
+    assert contents(bench.results / "toy" / "lists") == before
 
 
 def test_tables_survive_a_change_of_code_that_is_taken_back(bench: Bench) -> None:
