@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,8 +55,8 @@ class Evaluation:
 class Evaluator:
     """Ranks all items for every user with a held-out positive, without sampled candidates.
 
-    Seen items are scored ``-inf``, so they are never listed; ties go by ascending item id. The
-    outcome does not depend on ``batch_size``.
+    Seen items are scored ``mask``: at ``-inf`` they are never listed. Ties go by ascending item
+    id. The outcome does not depend on ``batch_size``.
 
     Args:
         held_out: The positives to find.
@@ -63,6 +64,8 @@ class Evaluator:
             validating, the union of training and validation when testing.
         ks: Cut-offs of the metrics (default: 1, 5, 10 and 20).
         batch_size: Users ranked at a time (default: ``256``).
+        mask: Score of seen items (default: ``-inf``); at any other a list may hold some of them,
+            as misses.
 
     Raises:
         ValueError: If ``held_out`` and ``seen`` share a pair.
@@ -75,6 +78,7 @@ class Evaluator:
         seen: Interactions,
         ks: Sequence[int] = (1, 5, 10, 20),
         batch_size: int = 256,
+        mask: float = -math.inf,
     ) -> None:
         if not len(held_out):
             raise UsageError(
@@ -97,6 +101,7 @@ class Evaluator:
         self._num_positives = self._positives.counts(self._users)
         self.ks = tuple(ks)
         self.batch_size = batch_size
+        self.mask = mask
 
     def __call__(self, model: Recommender) -> Evaluation:
         """Evaluate a fitted model."""
@@ -110,7 +115,7 @@ class Evaluator:
         filler = users[-1:].expand(max(0, MIN_ROWS - len(users)))
         scores = model.score(torch.cat([users, filler]))[: len(users)]
         # not in place: a model may hand out scores that it keeps
-        scores = scores.index_put(self._seen.positions(users), scores.new_tensor(-torch.inf))
+        scores = scores.index_put(self._seen.positions(users), scores.new_tensor(self.mask))
         items = top_k(scores, max(self.ks))
         # without the second condition an empty place, -1, would be the last item of user - 1
         return self._positives.contains(users[:, None], items) & (items >= 0)

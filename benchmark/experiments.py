@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmark.protocols import SWITCHES
 from models.registry import label, registered
 
 PAPER_MODELS = ("vbpr", "duif", "cb2cf", "ngcf", "mmgcn", "disengcn", "macridvae", "huign")
@@ -38,12 +39,14 @@ class Variant:
         model: Registered name.
         fixed: Hyper-parameters that are not tuned.
         tuned_as: Take the tuned hyper-parameters of this variant instead of tuning again.
+        switches: Of :data:`benchmark.protocols.SWITCHES`, those turned on for it.
     """
 
     label: str
     model: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
     tuned_as: Variant | None = None
+    switches: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,17 @@ class Experiment:
 def experiments(models: Iterable[str], modalities: Sequence[str]) -> list[Experiment]:
     """Everything that these models allow on data with these modalities.
 
-    Table 2 always; Tables 3 and 4 and Figure 3 where HUIGN is among the models. They take the
-    hyper-parameters that HUIGN was given for Table 2, so they cost trainings but no studies.
+    Table 2 and the protocol's switches always; Tables 3 and 4 and Figures 3 and 4 where HUIGN is
+    among the models. All but Table 2 take the hyper-parameters that Table 2 was given, so they
+    cost trainings but no studies.
     """
     models = list(models)
     found = [table2(models)]
     if "huign" in models and modalities:
         huign = Variant(label("huign"), "huign")
-        found += [table3(huign), figure3(huign)]
-        if len(modalities) > 1:
-            found.append(table4(huign, modalities))
-    return found
+        several = [table4(huign, modalities)] if len(modalities) > 1 else []
+        found += [table3(huign), *several, figure3(huign), figure4(huign)]
+    return [*found, protocol(models)]
 
 
 def default_models() -> list[str]:
@@ -120,3 +123,20 @@ def figure3(huign: Variant) -> Experiment:
             variant = Variant(f"{name} >={least}", "huign", fixed, huign)
             cells.append((place, huign if default else variant))
     return Experiment("figure3", "Losses and density of the item graph", cells)
+
+
+def figure4(huign: Variant) -> Experiment:
+    """The items by their intents; what is drawn is kept when HUIGN is tested."""
+    return Experiment("figure4", "Intents of the items", [({}, huign)])
+
+
+def protocol(models: Sequence[str]) -> Experiment:
+    """What each habit of the released code is worth to each model, and all of them together."""
+    cells = []
+    for name in models:
+        base = Variant(label(name), name)
+        cells.append(({"model": base.label, "switch": "corrected"}, base))
+        for title, switches in (*((each, [each]) for each in SWITCHES), ("official", SWITCHES)):
+            variant = Variant(f"{base.label}, {title}", name, {}, base, tuple(switches))
+            cells.append(({"model": base.label, "switch": title}, variant))
+    return Experiment("protocol", "Fidelity to the released code", cells)

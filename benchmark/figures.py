@@ -11,11 +11,23 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from benchmark.experiments import PAPER_MODELS
+from benchmark.record import Record
 from benchmark.store import write_atomic
+from benchmark.tables import by_cell
 
 PANELS = {"precision@10": "Precision@10", "recall@10": "Recall@10", "ndcg@10": "NDCG@10"}
 LINES = (("#c44e52", "o"), ("#4c72b0", "s"), ("#55a868", "^"), ("#8172b2", "D"))
 OURS, BASELINE, ANCHOR = "#c44e52", "#4c72b0", "#b0b0b0"
+
+
+def write(record: Record) -> None:
+    """Draw every figure that was asked for and has a run."""
+    if record.experiment("table2") is not None and not record.overall.empty:
+        write_table2(record.overall, record.folder)
+    figure3 = record.experiment("figure3")
+    if figure3 is not None and not (cells := by_cell(figure3, record.runs, record.k)).empty:
+        edges = [record.store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]
+        write_figure3(cells.assign(edges=edges), record.k, record.folder)
 
 
 def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:

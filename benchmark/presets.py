@@ -6,8 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-EXPERIMENTS = ("table2", "table3", "table4", "figure3")
+EXPERIMENTS = ("table2", "table3", "table4", "figure3", "figure4", "protocol")
 """The experiments of :mod:`benchmark.experiments`."""
+
+VARY = ("both", "initialisation", "sampling")
+"""What ``--seeds`` varies; the seed of the other stays 0."""
+
+SPLIT_METHODS = ("interactions", "per_user")
+"""What :func:`benchmark.splits.split` offers."""
 
 FEATURE_SCALING = ("l2_row", "none", "zscore_col")
 """What :func:`benchmark.features.scale_features` offers."""
@@ -21,7 +27,7 @@ class Preset:
         name: What ``--preset`` takes.
         epochs: Upper bound on passes over the data.
         patience: Epochs without a better validation recall@10 before training stops.
-        seeds: Trainings of the tuned model, with seeds ``0..seeds-1``.
+        seeds: Trainings of each tuned model, with seeds ``0..seeds-1``.
         grid: Candidate values that replace a model's own, by hyper-parameter.
         steps: Double or halve a model's batches until an epoch has about this many steps;
             ``None`` leaves them alone.

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.presets import EXPERIMENTS, FEATURE_SCALING, PRESETS
+from benchmark.presets import EXPERIMENTS, FEATURE_SCALING, PRESETS, SPLIT_METHODS, VARY
+from benchmark.protocols import PROTOCOLS
 from models.errors import UsageError
 
 EPILOG = """\
@@ -73,7 +74,8 @@ def parser() -> Parser:
     what.add_argument(
         "--experiments", nargs="+", choices=EXPERIMENTS, metavar="NAME",
         help="table2: overall performance; table3: structure of HUIGN's intents; table4: its "
-        "modalities; figure3: its losses and the density of the item graph "
+        "modalities; figure3: its losses and the density of the item graph; figure4: the items by "
+        "their intents; protocol: what each habit of the released code is worth "
         "(default: all of them with --all, table2 with --models)",
     )  # fmt: skip
     budget = options.add_argument_group("how much work")
@@ -87,9 +89,24 @@ def parser() -> Parser:
         help="trainings per tuned model (default: the preset's)",
     )  # fmt: skip
     budget.add_argument(
+        "--vary", choices=VARY, default="both",
+        help="what the seeds are of; the seed of the other stays 0 (default: both)",
+    )  # fmt: skip
+    budget.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
     )
     protocol = options.add_argument_group("protocol")
+    protocol.add_argument(
+        "--protocol", choices=PROTOCOLS, default="corrected",
+        help="corrected: validation chooses, test is looked at once, known items are left out; "
+        "official: as in the released code, which chooses on the test data; only for comparison "
+        "(default: corrected)",
+    )  # fmt: skip
+    protocol.add_argument(
+        "--split-method", choices=SPLIT_METHODS, default="interactions",
+        help="interactions: 8:1:1 over all of them; per_user: 8:1:1 of every user's; not used "
+        "where the data ships a split (default: interactions)",
+    )  # fmt: skip
     protocol.add_argument(
         "--split-seed", type=partial(at_least, 0), default=0, metavar="N",
         help="seed of the random 8:1:1 split; not used where the data ships a split (default: 0)",
@@ -126,7 +143,8 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.datasets import available, load
     from benchmark.experiments import default_models
     from benchmark.machine import choose_device
-    from benchmark.suite import Settings, prepare, run_suite
+    from benchmark.suite import run_suite
+    from benchmark.task import Settings, prepare
     from models.registry import discover, label, model_class, registered
 
     console = Console(stderr=True)
@@ -149,9 +167,12 @@ def run(arguments: argparse.Namespace) -> int:
         experiments=arguments.experiments or (EXPERIMENTS if arguments.all else ("table2",)),
         preset=preset,
         seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
+        vary=arguments.vary,
+        protocol=arguments.protocol,
         device=choose_device(arguments.device),
         modalities=arguments.modalities,
         feature_scaling=arguments.feature_scaling,
+        split_method=arguments.split_method,
         split_seed=arguments.split_seed,
         ks=sorted(set(arguments.ks)),
         results_root=arguments.results_root,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.datasets.dataset import Dataset
+from benchmark.presets import SPLIT_METHODS
 from models.errors import UsageError
 from models.interactions import Interactions
 
@@ -24,6 +25,10 @@ class Split:
     train: Interactions
     validation: Interactions
     test: Interactions
+
+    def to(self, device: torch.device) -> Split:
+        """The same parts on a device."""
+        return Split(self.train.to(device), self.validation.to(device), self.test.to(device))
 
 
 def split(
@@ -47,14 +52,14 @@ def split(
         such items stay candidates.
     """
     if method not in METHODS:
-        raise UsageError(f"split method '{method}' is unknown; choose among {', '.join(METHODS)}")
+        raise UsageError(f"--split-method '{method}' is unknown; choose among {', '.join(METHODS)}")
     labels = dataset.labels
     if labels is None:
         labels = METHODS[method](dataset.users, seed)
     elif method != "interactions":
         raise UsageError(
-            f"split method '{method}' contradicts the split that '{dataset.name}' ships; "
-            f"leave the method out, or drop the labels from the data"
+            f"--split-method '{method}' contradicts the split that '{dataset.name}' ships; "
+            f"leave the option out, or drop the labels from the data"
         )
     counts = np.bincount(labels, minlength=3)
     if not counts.all():
@@ -117,4 +122,4 @@ def split_per_user(users: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
     return labels
 
 
-METHODS = {"interactions": random_split, "per_user": split_per_user}
+METHODS = dict(zip(SPLIT_METHODS, (random_split, split_per_user), strict=True))

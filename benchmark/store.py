@@ -28,6 +28,14 @@ from models.recommender import Recommender
 PROTOCOL = 1
 """Raise by one when splits, sampling, evaluation or metrics change what they compute."""
 
+SINCE_THEN = {
+    "split_method": "interactions",
+    "evaluation_protocol": "corrected",
+    "vary": "both",
+    "switches": "",
+}
+"""What rows older than these columns hold in them; ids leave it out, and so stay as they were."""
+
 NUMBERS = ("seed", "epochs", "train_seconds", "peak_memory_mib", "value", "seconds")
 """Columns of numbers, beside the metrics, whose names hold an ``@``; all others are text."""
 
@@ -95,7 +103,8 @@ def imported(tree: ast.Module, name: str) -> list[str]:
 
 def digest(**identity: Any) -> str:
     """Twelve hexadecimal digits for everything that determines a result."""
-    text = json.dumps({"protocol": PROTOCOL, **identity}, sort_keys=True, default=str)
+    given = {k: v for k, v in identity.items() if k not in SINCE_THEN or v != SINCE_THEN[k]}
+    text = json.dumps({"protocol": PROTOCOL, **given}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -135,7 +144,7 @@ class Store:
         records = [
             record
             for record in self._read(table)
-            if all(record.get(name) == value for name, value in where.items())
+            if all(record.get(name, SINCE_THEN.get(name)) == v for name, v in where.items())
         ]
         rows = pd.DataFrame(records)
         try:

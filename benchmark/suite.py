@@ -3,135 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from pathlib import Path
+from functools import cache, partial
 
-import torch
 from rich.console import Console
 
-from benchmark import figures, tables
-from benchmark.datasets import Dataset
-from benchmark.evaluation import Evaluator
-from benchmark.experiments import Experiment, Variant, experiments
-from benchmark.features import scale_features, select_modalities
+from benchmark.experiments import Variant
 from benchmark.machine import commit, device_name, versions
-from benchmark.presets import Preset
+from benchmark.outputs import write_outputs
 from benchmark.progress import Reporter
-from benchmark.splits import split
-from benchmark.store import Store, StoreError, code_version, digest, write_atomic
-from benchmark.tuning import JUDGED_AT, Fitted, Tuner, grid_size
+from benchmark.protocols import deciding
+from benchmark.store import StoreError, code_version, digest
+from benchmark.task import Task
+from benchmark.tuning import Tuner, grid_size
 from models.errors import UsageError
-from models.interactions import Interactions
 from models.recommender import Recommender
-from models.registry import create, label, model_class
+from models.registry import create, model_class
 from models.training import TrainedRecommender
-
-SHOWN = (".csv", ".md", ".tex", ".png", ".pdf")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a call of the program asks for.
-
-    Args:
-        models: Registered names.
-        experiments: Names of tables and figures.
-        preset: The budget.
-        seeds: Trainings of each tuned model, with seeds ``0..seeds-1``.
-        device: Where models are trained.
-        modalities: Names of item features; ``None`` for all that the data has.
-        feature_scaling: One of :data:`benchmark.presets.FEATURE_SCALING`.
-        split_seed: Of the random split, where the data ships none.
-        ks: Cut-offs of the metrics.
-        results_root: Results go to ``<results_root>/<dataset>``.
-    """
-
-    models: Sequence[str]
-    experiments: Sequence[str]
-    preset: Preset
-    seeds: int
-    device: torch.device
-    modalities: Sequence[str] | None
-    feature_scaling: str
-    split_seed: int
-    ks: Sequence[int]
-    results_root: Path
-
-    @property
-    def headline_k(self) -> int:
-        """The cut-off of tables with a single one: 10, as in the paper, if it is asked for."""
-        return 10 if 10 in self.ks else max(self.ks)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One data set, ready to be run on.
-
-    Args:
-        dataset: The data.
-        settings: What the call of the program asks for.
-        train: Training interactions and item features, on the device to train on.
-        validation: Ranks the validation positives.
-        test: Ranks the test positives; only :func:`train_and_test` uses it.
-        identity: What determines the data and the budget.
-        store: Where results are kept.
-    """
-
-    dataset: Dataset
-    settings: Settings
-    train: Interactions
-    validation: Evaluator
-    test: Evaluator
-    identity: dict[str, str]
-    store: Store
-
-    @property
-    def experiments(self) -> list[Experiment]:
-        """The tables and figures asked for that the models and the data allow."""
-        possible = experiments(self.settings.models, list(self.train.features))
-        return [each for each in possible if each.name in self.settings.experiments]
-
-    @property
-    def row(self) -> dict[str, str]:
-        """What all rows of one table agree in."""
-        return {**self.identity, "ks": " ".join(map(str, self.settings.ks))}
-
-
-def prepare(dataset: Dataset, settings: Settings) -> Task:
-    """Split a data set and open its results, so that mistakes show before any training.
-
-    Raises:
-        UsageError: If the data do not fit the settings or the results folder cannot be used.
-    """
-    for k, what in ((max(settings.ks), "--ks"), (JUDGED_AT, "choosing hyper-parameters by recall")):
-        if k > dataset.num_items:
-            raise UsageError(
-                f"{what} at cut-off {k} needs as many items, '{dataset.name}' has "
-                f"{dataset.num_items}: use smaller cut-offs or more data"
-            )
-    wanted = select_modalities(dataset.features, settings.modalities or list(dataset.features))
-    raw = {name: matrix for name, matrix in dataset.features.items() if name in wanted}
-    parts = split(dataset, scale_features(raw, settings.feature_scaling), settings.split_seed)
-    train, validation = parts.train.to(settings.device), parts.validation.to(settings.device)
-    identity = {
-        "dataset": dataset.name,
-        "data_fingerprint": dataset.fingerprint,
-        "split_seed": "shipped" if dataset.labels is not None else str(settings.split_seed),
-        "modalities": "+".join(raw) or "none",
-        "feature_scaling": settings.feature_scaling,
-        "preset": settings.preset.name,
-    }
-    return Task(
-        dataset=dataset,
-        settings=settings,
-        train=train,
-        validation=Evaluator(validation, train, ks=(JUDGED_AT,)),
-        test=Evaluator(parts.test.to(settings.device), train.union(validation), settings.ks),
-        identity=identity,
-        store=Store(settings.results_root / dataset.name),
-    )
 
 
 def run_suite(task: Task, console: Console) -> list[str]:
@@ -144,25 +33,18 @@ def run_suite(task: Task, console: Console) -> list[str]:
     cells = [cell for experiment in task.experiments for cell in experiment.cells]
     variants, failures = list({variant.label: variant for _, variant in cells}.values()), []
     trainings = sum(
-        grid_size(model_class(variant.model), task.settings.preset)  # none new if tuned before
-        + seeds_of(variant, task.settings.seeds)
-        for variant in variants
+        (grid_size(model_class(v.model), task.settings.preset) if v.tuned_as is None else 0)
+        + seeds_of(v, task.settings.seeds)
+        for v in variants
     )
     try:
         with Reporter(trainings, console) as reporter:
-            tuner = Tuner(
-                task.train,
-                task.validation,
-                task.settings.preset,
-                task.identity,
-                task.store,
-                reporter,
-            )
+            tuner = cache(partial(task.tuner, reporter=reporter))
             for variant in variants:
                 with task.store.claim(variant.label):
-                    failures += run_variant(variant, task, tuner)
+                    failures += run_variant(variant, task, tuner, reporter)
     finally:  # Ctrl-C included: what is stored is shown
-        write_outputs(task)
+        write_outputs(task.record, task.settings.seeds, task.settings.device)
     return failures
 
 
@@ -171,30 +53,59 @@ def seeds_of(variant: Variant, seeds: int) -> int:
     return seeds if "seed" in model_class(variant.model).defaults() else 1
 
 
-def run_variant(variant: Variant, task: Task, tuner: Tuner) -> list[str]:
+def seeded(model: type[Recommender], seed: int, vary: str) -> dict[str, int]:
+    """The hyper-parameters that make a model random in the way that ``--vary`` says."""
+    if "seed" not in model.defaults():
+        return {}
+    if vary == "both" or "sampling_seed" not in model.defaults():
+        return {"seed": seed}
+    return (
+        {"seed": 0, "sampling_seed": seed}
+        if vary == "sampling"
+        else {"seed": seed, "sampling_seed": 0}
+    )
+
+
+def run_variant(
+    variant: Variant,
+    task: Task,
+    tuner: Callable[[tuple[str, ...]], Tuner],
+    reporter: Reporter,
+) -> list[str]:
     """Tune a variant, train it with every seed, and store one row for each.
 
     Whatever goes wrong with a model becomes a row with the reason, and the suite goes on.
 
+    Args:
+        variant: What to run.
+        task: The data and where results go.
+        tuner: The one for some switches of the protocol.
+        reporter: Shows the progress.
+
     Returns:
         A line if it failed.
     """
-    cls, reporter = model_class(variant.model), tuner.reporter
-    row = {**task.row, "variant": variant.label, "model": variant.model}
+    cls, base = model_class(variant.model), variant.tuned_as or variant
+    row = {
+        **task.row,
+        "variant": variant.label,
+        "model": variant.model,
+        "switches": "+".join(task.switches(variant)),
+    }
     closed = digest(**row)  # the one row of a variant without a result
+    row |= {"tuned_as": "" if variant.tuned_as is None else base.label, "study": ""}
     try:
-        missing = cls.missing_modality(list(task.train.features))
+        missing = cls.missing_modality(list(task.parts.train.features))
         if missing is not None:
-            available = ", ".join(task.train.features) or "none"
+            available = ", ".join(task.parts.train.features) or "none"
             raise UsageError(f"needs {missing} modality; the data has {available}")
-        tuned, best = tuner.tune(variant.tuned_as or variant)
+        tuned = tuner(deciding(task.switches(base))).tune(base)
+        row["study"] = tuned.study
+        trainer = tuner(deciding(task.switches(variant)))
         for seed in range(seeds_of(variant, task.settings.seeds)):
-            fixed = tuner.fixed(variant)
-            if "seed" in cls.defaults():
-                fixed["seed"] = seed
-            model = create(variant.model, **{**fixed, **tuned})
-            ready = best if seed == 0 and variant.tuned_as is None else None
-            reporter.line(train_and_test(variant, seed, model, ready, task, tuner))
+            random = seeded(cls, seed, task.settings.vary)
+            model = create(variant.model, **{**trainer.fixed(variant), **random, **tuned.params})
+            reporter.line(train_and_test(variant, seed, model, task, trainer, row))
             reporter.finish()
     except StoreError:
         raise
@@ -211,29 +122,36 @@ def run_variant(variant: Variant, task: Task, tuner: Tuner) -> list[str]:
 
 
 def train_and_test(
-    variant: Variant, seed: int, model: Recommender, ready: Fitted | None, task: Task, tuner: Tuner
+    variant: Variant,
+    seed: int,
+    model: Recommender,
+    task: Task,
+    tuner: Tuner,
+    row: Mapping[str, str],
 ) -> str:
     """Train once, look at the test data once, store the row; nothing if it is stored already.
 
     Args:
         variant: What the row is about.
-        seed: Of initialisation and sampling.
+        seed: What ``--vary`` says.
         model: With its final hyper-parameters, not yet trained.
-        ready: The same model if tuning has just trained it.
         task: The data and where results go.
         tuner: Trains.
+        row: What the rows of all seeds have in common.
 
     Returns:
         A line about the result.
     """
-    row = {**task.row, "variant": variant.label, "model": variant.model}
+    told_apart = {name: row[name] for name in row if name not in ("tuned_as", "study")}
     params = {name: value for name, value in model.params().items() if name != "seed"}
-    run_id = f"{digest(**row, params=params, code=code_version(type(model)))}-{seed}"
+    if task.settings.vary == "sampling":
+        params.pop("sampling_seed", None)
+    run_id = f"{digest(**told_apart, params=params, code=code_version(type(model)))}-{seed}"
     if task.store.reuse(run_id, task.row):
         return f"{variant.label}, seed {seed}: stored already"
     started = datetime.now(timezone.utc)
-    fitted = ready or tuner.fit(f"{variant.label}, seed {seed}", model)
-    evaluation = task.test(fitted.model)
+    fitted = tuner.trained(f"{variant.label}, seed {seed}", model)
+    evaluation = task.test(task.switches(variant), task.settings.ks)(fitted.model)
     task.store.save_lists(run_id, evaluation)
     if isinstance(fitted.model, TrainedRecommender):
         task.store.save_history(run_id, fitted.model.history)
@@ -257,39 +175,8 @@ def train_and_test(
             "started": started.isoformat(timespec="seconds"),
         },
     )
-    k = task.settings.headline_k
+    k = task.record.k
     return (
         f"{variant.label}, seed {seed}: test recall@{k} {evaluation.means[f'recall@{k}']:.4f}, "
         f"{fitted.seconds:.1f} s, {fitted.epochs} epochs"
     )
-
-
-def write_outputs(task: Task) -> None:
-    """Tables, figures and the manifest, from stored rows alone; nothing if there is no row."""
-    settings, store = task.settings, task.store
-    runs = store.current(task.row)
-    if runs.empty:
-        return
-    k = settings.headline_k
-    overall = runs[(runs["model"] != "huign") | (runs["variant"] == label("huign"))]
-    for experiment in task.experiments:
-        if experiment.name == "table2":
-            if not overall.empty:
-                tables.write_table2(overall, settings.ks, store.folder)
-                figures.write_table2(overall, store.folder)
-        elif not (cells := tables.by_cell(experiment, runs, k)).empty:
-            tables.write_cells(experiment, cells, runs, store.folder)
-            if experiment.name == "figure3":
-                edges = [store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]
-                figures.write_figure3(cells.assign(edges=edges), k, store.folder)
-    manifest = {
-        "dataset": task.dataset.describe(),
-        "settings": {**task.identity, "seeds": settings.seeds, "ks": list(settings.ks)},
-        "device": device_name(settings.device),
-        "versions": versions(),
-        "commit": commit(),
-        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "runs": runs["run_id"].tolist(),
-        "files": sorted(path.name for path in store.folder.iterdir() if path.suffix in SHOWN),
-    }
-    write_atomic(store.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")

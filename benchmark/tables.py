@@ -8,12 +8,23 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.experiments import PAPER_MODELS, Experiment
+from benchmark.record import Record
 from benchmark.store import write_atomic
 from models.registry import label
 
 METRICS = ("precision", "recall", "ndcg", "ndcg_hits")
 OURS = "huign"
 ESCAPES = str.maketrans({sign: rf"\{sign}" for sign in "%_&#$"})  # what LaTeX takes for commands
+
+
+def write(record: Record) -> None:
+    """Write every table that was asked for and has a run."""
+    for experiment in record.experiments:
+        if experiment.name == "table2":
+            if not record.overall.empty:
+                write_table2(record.overall, record.ks, record.folder)
+        elif not (cells := by_cell(experiment, record.runs, record.k)).empty:
+            write_cells(experiment, cells, record.runs, record.folder)
 
 
 def table2(runs: pd.DataFrame, ks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,19 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What a study found.
+
+    Args:
+        params: The best hyper-parameters; none for a model with nothing to tune.
+        study: The study's id, which the ids of its trials begin with; empty without a study.
+    """
+
+    params: dict[str, Any]
+    study: str
+
+
+@dataclass(frozen=True)
 class Tuner:
     """Trains and tunes on one split; it never holds a test label.
 
@@ -81,6 +94,8 @@ class Tuner:
         identity: What determines the data; part of the names of studies.
         store: Where trials are recorded and studies kept.
         reporter: Shows the progress.
+        latest: The model trained last, by what determines it, so that nothing is trained twice
+            in a row.
     """
 
     train: Interactions
@@ -89,6 +104,7 @@ class Tuner:
     identity: Mapping[str, Any]
     store: Store
     reporter: Reporter
+    latest: dict[tuple[str, Evaluator, int], Fitted] = field(default_factory=dict)
 
     def fixed(self, variant: Variant) -> dict[str, Any]:
         """The hyper-parameters of a variant that are not tuned."""
@@ -126,30 +142,42 @@ class Tuner:
         seconds = time.perf_counter() - started
         return Fitted(model, score_of(model), len(scores), seconds, memory.read())
 
-    def tune(self, variant: Variant) -> tuple[dict[str, Any], Fitted | None]:
+    def trained(self, what: str, model: Recommender) -> Fitted:
+        """As :meth:`fit`, or the same model once more if it is the one trained last."""
+        if (ready := self.latest.get(self.key(model))) is not None:
+            return ready
+        return self.remember(self.fit(what, model))
+
+    def remember(self, fitted: Fitted) -> Fitted:
+        """Let it be the one trained last."""
+        self.latest.clear()
+        self.latest[self.key(fitted.model)] = fitted
+        return fitted
+
+    def key(self, model: Recommender) -> tuple[str, Evaluator, int]:
+        """All that makes one training on the same data differ from another."""
+        return f"{type(model)} {model!r}", self.validation, self.preset.patience
+
+    def tune(self, variant: Variant) -> Tuned:
         """The best hyper-parameters of a variant's grid; a study that was cut off goes on.
 
         The cells of the grid are run one by one and always in the same order: what is pruned
-        depends on the trials before it, and so the outcome does not depend on interruptions.
-
-        Returns:
-            The hyper-parameters, and the model of the best trial (seed 0) if it ran just now.
+        depends on the trials before it, and so the outcome does not depend on interruptions. The
+        best trial's model, of seed 0, is remembered if it ran just now.
 
         Raises:
             DivergedError: If no trial came to an end.
         """
-        cls, fixed = model_class(variant.model), self.fixed(variant)
-        space = grid(cls, self.preset)
+        space = grid(model_class(variant.model), self.preset)
         if not space:
-            return {}, None
-        study_id = digest(
-            **self.identity, model=variant.model, fixed=fixed, space=space, code=code_version(cls)
-        )
-        cells, best = list(ParameterGrid(space)), dict[str, Fitted]()
-        if len(self.recorded(study_id, cells)) == len(cells):
-            self.reporter.finish(len(cells))
-        else:
-            self.run_study(variant, study_id, cells, best)
+            return Tuned({}, "")
+        study_id, best = self.study_id(variant), dict[str, Fitted]()
+        cells = list(ParameterGrid(space))
+        with self.store.claim(study_id):
+            if len(self.recorded(study_id, cells)) == len(cells):
+                self.reporter.finish(len(cells))
+            else:
+                self.run_study(variant, study_id, cells, best)
         complete = {
             number: row
             for number, row in self.recorded(study_id, cells).items()
@@ -158,7 +186,20 @@ class Tuner:
         if not complete:
             raise DivergedError(f"all {len(cells)} trials of '{variant.label}' diverged")
         winner = max(sorted(complete), key=lambda number: complete[number]["value"])
-        return cells[winner], best.get(complete[winner]["run_id"])
+        if (ready := best.get(complete[winner]["run_id"])) is not None:
+            self.remember(ready)
+        return Tuned(cells[winner], study_id)
+
+    def study_id(self, variant: Variant) -> str:
+        """A digest of everything that a study's outcome depends on."""
+        cls = model_class(variant.model)
+        return digest(
+            **self.identity,
+            model=variant.model,
+            fixed=self.fixed(variant),
+            space=grid(cls, self.preset),
+            code=code_version(cls),
+        )
 
     def recorded(self, study_id: str, cells: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
         """The rows of a study in ``trials.csv``, by the number of their cell."""

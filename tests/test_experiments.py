@@ -12,7 +12,17 @@ from planted import Bench, small_bench
 
 import models.huign  # noqa: F401  # its label
 from benchmark import figures, tables
-from benchmark.experiments import Variant, experiments, figure3, table2, table3, table4
+from benchmark.experiments import (
+    Variant,
+    experiments,
+    figure3,
+    protocol,
+    table2,
+    table3,
+    table4,
+)
+from benchmark.presets import EXPERIMENTS
+from benchmark.protocols import SWITCHES
 from models.registry import create
 
 HUIGN = Variant("HUIGN", "huign")
@@ -50,21 +60,31 @@ def test_figure3_crosses_four_variants_with_five_thresholds() -> None:
 
 def test_the_default_is_one_variant_in_all_experiments_and_the_rest_take_its_tuning() -> None:
     found = experiments(["huign", "vbpr"], ["image", "text"])
-    assert [each.name for each in found] == ["table2", "table3", "figure3", "table4"]
-    labels = [variant.label for each in found[1:] for _, variant in each.cells]
-    assert labels.count("HUIGN") == 3  # 32-8-4, at least 5 users, all modalities
-    assert len(set(labels)) == len(labels) - 2
-    for each in found[1:]:
+    assert [each.name for each in found] == list(EXPERIMENTS)
+    of_huign = found[1:-1]
+    labels = [variant.label for each in of_huign for _, variant in each.cells]
+    assert labels.count("HUIGN") == 4  # 32-8-4, at least 5 users, all modalities, Figure 4
+    assert len(set(labels)) == len(labels) - 3
+    for each in of_huign:
         for _, variant in each.cells:
             assert variant == HUIGN or (variant.tuned_as == HUIGN and variant.fixed)
+
+
+def test_the_protocol_study_turns_on_every_switch_alone_and_all_together() -> None:
+    cells = protocol(["vbpr", "huign"]).cells
+    for model, base in (("VBPR", Variant("VBPR", "vbpr")), ("HUIGN", HUIGN)):
+        mine = [variant for place, variant in cells if place["model"] == model]
+        assert mine[0] == base
+        assert [v.switches for v in mine[1:]] == [*((s,) for s in SWITCHES), tuple(SWITCHES)]
+        assert all(v.tuned_as == base and not v.fixed for v in mine[1:])
 
 
 @pytest.mark.parametrize(
     ("names", "modalities", "expected"),
     [
-        (["vbpr"], ["image", "text"], ["table2"]),
-        (["huign"], [], ["table2"]),
-        (["huign"], ["image"], ["table2", "table3", "figure3"]),
+        (["vbpr"], ["image", "text"], ["table2", "protocol"]),
+        (["huign"], [], ["table2", "protocol"]),
+        (["huign"], ["image"], ["table2", "table3", "figure3", "figure4", "protocol"]),
     ],
 )
 def test_only_what_models_and_data_allow(

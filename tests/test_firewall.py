@@ -17,7 +17,7 @@ from planted import ITEMS, USERS, Bench, numbers, small_bench
 
 from benchmark.datasets import Dataset, load
 from benchmark.splits import TEST, TRAIN, Split
-from benchmark.suite import Settings, Task
+from benchmark.task import Settings, Task
 from benchmark.tuning import Tuner
 from models.interactions import Interactions
 from models.registry import model_class
@@ -67,7 +67,7 @@ def test_training_and_tuning_are_blind_to_the_test_labels(bench: Bench) -> None:
     assert runs.keys() == other_runs.keys()
     for key, row in runs.items():
         tested = {name for name in row if "@" in name and name != "validation_recall@10"}
-        told = set(row) - tested - {"run_id", "data_fingerprint"}
+        told = set(row) - tested - {"run_id", "study", "data_fingerprint"}
         assert {"params", "validation_recall@10", "epochs"} <= told
         assert {name: row[name] for name in told} == {name: other_runs[key][name] for name in told}
         assert any(row[name] != other_runs[key][name] for name in tested)

@@ -92,9 +92,9 @@ VARIANT = Variant("Scripted", "scripted")
 
 def test_the_grid_is_covered_and_the_best_cell_wins(tuner: Tuner) -> None:
     plan({(2, 1): [0.1, 0.9, 0.3], (2, 2): [0.5, 0.85]})
-    params, fitted = tuner.tune(VARIANT)
-    assert params == {"a": 2, "b": 1}
-    assert fitted is not None
+    tuned = tuner.tune(VARIANT)
+    assert tuned.params == {"a": 2, "b": 1}
+    [fitted] = tuner.latest.values()
     assert isinstance(fitted.model, Scripted)
     assert (fitted.model.a, fitted.model.b) == (2, 1)
     assert (fitted.validation, fitted.epochs) == (0.9, 3)
@@ -102,6 +102,7 @@ def test_the_grid_is_covered_and_the_best_cell_wins(tuner: Tuner) -> None:
     trials = tuner.store.rows("trials")
     assert len(trials) == 4
     assert set(trials["state"]) == {"complete"}
+    assert set(trials["run_id"].str.rpartition("-")[0]) == {tuned.study}
     told = {(int(row["a"]), int(row["b"])): row for row in trials.to_dict("records")}
     assert max(told, key=lambda cell: float(told[cell]["value"])) == (2, 1)
     for cell, curve in Scripted.curves.items():
@@ -111,23 +112,25 @@ def test_the_grid_is_covered_and_the_best_cell_wins(tuner: Tuner) -> None:
 
 def test_the_first_of_equals_wins(tuner: Tuner) -> None:
     plan({cell: [0.5] for cell in SCORES})
-    params, fitted = tuner.tune(VARIANT)
+    params = tuner.tune(VARIANT).params
     assert (params["a"], params["b"]) == Scripted.fitted[0]
-    assert fitted is not None
+    assert len(tuner.latest) == 1
 
 
 def test_a_finished_study_is_not_run_again(tuner: Tuner) -> None:
     plan({})
-    params, _ = tuner.tune(VARIANT)
+    tuned = tuner.tune(VARIANT)
     before = (tuner.store.folder / "trials.csv").read_bytes()
-    assert tuner.tune(VARIANT) == (params, None)
+    tuner.latest.clear()
+    assert tuner.tune(VARIANT) == tuned
+    assert not tuner.latest
     assert len(Scripted.fitted) == 4
     assert (tuner.store.folder / "trials.csv").read_bytes() == before
 
 
 def test_diverged_trials_are_recorded(tuner: Tuner) -> None:
     plan({(2, 1): [-1], (2, 2): [0.95, -1]})
-    params, _ = tuner.tune(VARIANT)
+    params = tuner.tune(VARIANT).params
     assert params == {"a": 1, "b": 2}
     trials = tuner.store.rows("trials")
     diverged = trials[trials["state"] == "diverged"]
@@ -154,7 +157,7 @@ PRUNING = {
 
 def test_pruned_trials_are_recorded(tuner: Tuner) -> None:
     plan(PRUNING)
-    params, _ = tuner.tune(VARIANT)
+    params = tuner.tune(VARIANT).params
     trials = tuner.store.rows("trials")
     states = dict(zip(trials["state"], trials["epochs"], strict=True))
     assert set(states) == {"complete", "pruned"}
@@ -170,7 +173,7 @@ def test_pruning_does_not_depend_on_interruptions(
     stopped_at: int, tuner: Tuner, tmp_path: Path
 ) -> None:
     plan(PRUNING)
-    whole = tuner.tune(VARIANT)[0]
+    whole = tuner.tune(VARIANT).params
     columns = ["a", "b", "state", "value", "epochs"]
     expected = tuner.store.rows("trials")[columns]
     other = Tuner(
@@ -181,7 +184,7 @@ def test_pruning_does_not_depend_on_interruptions(
     with pytest.raises(KeyboardInterrupt):
         other.tune(VARIANT)
     plan(PRUNING)
-    assert other.tune(VARIANT)[0] == whole
+    assert other.tune(VARIANT).params == whole
     assert other.store.rows("trials")[columns].equals(expected)
 
 

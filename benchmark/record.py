@@ -1,0 +1,70 @@
+"""What is stored about one data set: all that tables, figures and the report are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.datasets import Dataset
+from benchmark.experiments import Experiment
+from benchmark.store import Store
+
+
+@dataclass(frozen=True)
+class Record:
+    """Stored rows that count, never a model, so that whatever is drawn can be drawn again.
+
+    Args:
+        store: The rows' home.
+        dataset: The data; of use for its size and the items' titles, not for its labels.
+        experiments: What was asked for, of which some cells may still be without a run.
+        ks: Cut-offs of the metrics.
+        identity: What all rows agree in, such as the data's fingerprint and the preset.
+    """
+
+    store: Store
+    dataset: Dataset
+    experiments: Sequence[Experiment]
+    ks: Sequence[int]
+    identity: dict[str, str]
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Rows of ``runs.csv``: of every variant the newest configuration, with all its seeds."""
+        return self.store.current(self.identity)
+
+    @cached_property
+    def done(self) -> pd.DataFrame:
+        """The runs that came to a result."""
+        return self.runs[self.runs["status"] == "ok"] if len(self.runs) else self.runs
+
+    @cached_property
+    def overall(self) -> pd.DataFrame:
+        """The runs of Table 2, failed ones included: every model as it is, no variant of it."""
+        return self.runs[self.runs["tuned_as"] == ""] if len(self.runs) else self.runs
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """Rows of ``trials.csv``: those of the studies that :attr:`overall` was tuned by."""
+        trials = self.store.rows("trials")
+        if trials.empty or self.overall.empty:
+            return trials.iloc[:0]
+        return trials[trials["run_id"].str.rpartition("-")[0].isin(set(self.overall["study"]))]
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return self.store.folder
+
+    @property
+    def k(self) -> int:
+        """The cut-off of tables with a single one: 10, as in the paper, if it is asked for."""
+        return 10 if 10 in self.ks else max(self.ks)
+
+    def experiment(self, name: str) -> Experiment | None:
+        """The experiment of that name, if it was asked for."""
+        return next((each for each in self.experiments if each.name == name), None)

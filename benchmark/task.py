@@ -1,0 +1,158 @@
+"""One data set and what is asked of it, ready to be run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from benchmark.datasets import Dataset
+from benchmark.evaluation import Evaluator
+from benchmark.experiments import Experiment, Variant, experiments
+from benchmark.features import scale_features, select_modalities
+from benchmark.presets import Preset
+from benchmark.progress import Reporter
+from benchmark.protocols import LATE_EPOCHS, PROTOCOLS, SOFT_MASK
+from benchmark.record import Record
+from benchmark.splits import Split, split
+from benchmark.store import Store
+from benchmark.tuning import JUDGED_AT, Tuner
+from models.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a call of the program asks for.
+
+    Args:
+        models: Registered names.
+        experiments: Names of tables and figures.
+        preset: The budget.
+        seeds: Trainings of each tuned model, with seeds ``0..seeds-1``.
+        vary: What these seeds are of, one of :data:`benchmark.presets.VARY`.
+        protocol: One of :data:`benchmark.protocols.PROTOCOLS`.
+        device: Where models are trained.
+        modalities: Names of item features; ``None`` for all that the data has.
+        feature_scaling: One of :data:`benchmark.presets.FEATURE_SCALING`.
+        split_method: One of :data:`benchmark.presets.SPLIT_METHODS`.
+        split_seed: Of the random split, where the data ships none.
+        ks: Cut-offs of the metrics.
+        results_root: Results go to ``<results_root>/<dataset>``.
+    """
+
+    models: Sequence[str]
+    experiments: Sequence[str]
+    preset: Preset
+    seeds: int
+    vary: str
+    protocol: str
+    device: torch.device
+    modalities: Sequence[str] | None
+    feature_scaling: str
+    split_method: str
+    split_seed: int
+    ks: Sequence[int]
+    results_root: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One data set, ready to be run on.
+
+    Args:
+        dataset: The data.
+        settings: What the call of the program asks for.
+        parts: Training interactions with item features, validation and test positives, on the
+            device to train on.
+        identity: What determines the data and the budget.
+        store: Where results are kept.
+    """
+
+    dataset: Dataset
+    settings: Settings
+    parts: Split
+    identity: dict[str, str]
+    store: Store
+
+    @cached_property
+    def experiments(self) -> list[Experiment]:
+        """The tables and figures asked for that the models, the data and the protocol allow."""
+        possible = experiments(self.settings.models, list(self.parts.train.features))
+        asked = [each for each in possible if each.name in self.settings.experiments]
+        # one switch after the other only makes sense with the others off
+        return [e for e in asked if e.name != "protocol" or self.settings.protocol == "corrected"]
+
+    @property
+    def row(self) -> dict[str, str]:
+        """What all rows of one table agree in."""
+        return {**self.identity, "ks": " ".join(map(str, self.settings.ks))}
+
+    @property
+    def record(self) -> Record:
+        """What is stored by now."""
+        return Record(self.store, self.dataset, self.experiments, self.settings.ks, self.row)
+
+    def switches(self, variant: Variant) -> tuple[str, ...]:
+        """Where the protocol of a variant follows the released code."""
+        return PROTOCOLS[self.settings.protocol] or tuple(variant.switches)
+
+    @cached_property
+    def validation(self) -> Evaluator:
+        """Ranks the validation positives."""
+        return Evaluator(self.parts.validation, self.parts.train, ks=(JUDGED_AT,))
+
+    def test(self, switches: Sequence[str], ks: Sequence[int]) -> Evaluator:
+        """Ranks the test positives."""
+        known, unmasked = self.parts.train, "known_validation" in switches
+        return Evaluator(
+            self.parts.test,
+            known if unmasked else known.union(self.parts.validation),
+            ks,
+            mask=SOFT_MASK if "soft_mask" in switches else -math.inf,
+        )
+
+    def tuner(self, switches: Sequence[str], reporter: Reporter) -> Tuner:
+        """Trains and tunes; it holds test labels only where a switch says so."""
+        preset = self.settings.preset
+        if "late_stop" in switches:
+            preset = replace(preset, patience=preset.patience + LATE_EPOCHS)
+        on_test = "select_on_test" in switches
+        judge = self.test(switches, (JUDGED_AT,)) if on_test else self.validation
+        identity = {**self.identity, "switches": "+".join(switches)}
+        return Tuner(self.parts.train, judge, preset, identity, self.store, reporter)
+
+
+def prepare(dataset: Dataset, settings: Settings) -> Task:
+    """Split a data set and open its results, so that mistakes show before any training.
+
+    Raises:
+        UsageError: If the data do not fit the settings or the results folder cannot be used.
+    """
+    for k, what in ((max(settings.ks), "--ks"), (JUDGED_AT, "choosing hyper-parameters by recall")):
+        if k > dataset.num_items:
+            raise UsageError(
+                f"{what} at cut-off {k} needs as many items, '{dataset.name}' has "
+                f"{dataset.num_items}: use smaller cut-offs or more data"
+            )
+    wanted = select_modalities(dataset.features, settings.modalities or list(dataset.features))
+    raw = {name: matrix for name, matrix in dataset.features.items() if name in wanted}
+    scaled = scale_features(raw, settings.feature_scaling)
+    shipped = dataset.labels is not None
+    parts = split(dataset, scaled, settings.split_seed, settings.split_method)
+    identity = {
+        "dataset": dataset.name,
+        "data_fingerprint": dataset.fingerprint,
+        "split_method": settings.split_method,
+        "split_seed": "shipped" if shipped else str(settings.split_seed),
+        "modalities": "+".join(raw) or "none",
+        "feature_scaling": settings.feature_scaling,
+        "preset": settings.preset.name,
+        "evaluation_protocol": settings.protocol,
+        "vary": settings.vary,
+    }
+    store = Store(settings.results_root / dataset.name)
+    return Task(dataset, settings, parts.to(settings.device), identity, store)
