@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
-from benchmark.presets import EXPERIMENTS, FEATURE_SCALING, PRESETS, SPLIT_METHODS, VARY
-from benchmark.protocols import PROTOCOLS
+from benchmark import options
+from benchmark.options import Parser, at_least
+from benchmark.presets import EXPERIMENTS, PRESETS
 from models.errors import UsageError
 
 EPILOG = """\
@@ -31,31 +31,16 @@ crash the same command goes on where it stopped.
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """Reports a mistake like every other part of the program, in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what :func:`main` prints."""
-        raise UsageError(f"{message}; --help shows all options")
-
-
-def at_least(smallest: int, text: str) -> int:
-    """The whole number that an option was given."""
-    if not text.isdecimal() or int(text) < smallest:
-        raise argparse.ArgumentTypeError(f"needs a whole number from {smallest} (got '{text}')")
-    return int(text)
-
-
 def parser() -> Parser:
     """The options of the command."""
-    options = Parser(
+    command = Parser(
         prog="python -m benchmark.run",
         description="Tune, train and test recommenders under one protocol; write tables and "
         "figures from the stored results.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    what = options.add_argument_group("what to run")
+    what = command.add_argument_group("what to run")
     which = what.add_mutually_exclusive_group()
     which.add_argument(
         "--all", action="store_true",
@@ -63,14 +48,7 @@ def parser() -> Parser:
     )  # fmt: skip
     which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
     which.add_argument("--list", action="store_true", help="print data sets and models, then stop")
-    what.add_argument(
-        "--dataset", "--datasets", dest="datasets", nargs="+", default=["movielens"],
-        metavar="NAME",
-        help="data sets (default: movielens, the best MovieLens at hand)",
-    )  # fmt: skip
-    what.add_argument(
-        "--plugins", type=Path, metavar="FOLDER", help="a folder with recommenders of your own"
-    )
+    options.add_data(what)
     what.add_argument(
         "--experiments", nargs="+", choices=EXPERIMENTS, metavar="NAME",
         help="table2: overall performance; table3: structure of HUIGN's intents; table4: its "
@@ -78,61 +56,26 @@ def parser() -> Parser:
         "their intents; protocol: what each habit of the released code is worth "
         "(default: all of them with --all, table2 with --models)",
     )  # fmt: skip
-    budget = options.add_argument_group("how much work")
-    budget.add_argument(
-        "--preset", choices=PRESETS, default="quick",
-        help="quick: minutes on a laptop; paper: the paper's grid, epochs, patience and five seeds "
-        "(default: quick)",
-    )  # fmt: skip
+    budget = command.add_argument_group("how much work")
+    options.add_budget(budget)
     budget.add_argument(
         "--seeds", type=partial(at_least, 1), metavar="N",
         help="trainings per tuned model (default: the preset's)",
     )  # fmt: skip
     budget.add_argument(
-        "--vary", choices=VARY, default="both",
-        help="what the seeds are of; the seed of the other stays 0 (default: both)",
+        "--jobs", type=partial(at_least, 1), default=1, metavar="N",
+        help="models trained at the same time, each in a process of its own; results are the same "
+        "(default: 1)",
     )  # fmt: skip
-    budget.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
-    protocol = options.add_argument_group("protocol")
-    protocol.add_argument(
-        "--protocol", choices=PROTOCOLS, default="corrected",
-        help="corrected: validation chooses, test is looked at once, known items are left out; "
-        "official: as in the released code, which chooses on the test data; only for comparison "
-        "(default: corrected)",
-    )  # fmt: skip
-    protocol.add_argument(
-        "--split-method", choices=SPLIT_METHODS, default="interactions",
-        help="interactions: 8:1:1 over all of them; per_user: 8:1:1 of every user's; not used "
-        "where the data ships a split (default: interactions)",
-    )  # fmt: skip
-    protocol.add_argument(
-        "--split-seed", type=partial(at_least, 0), default=0, metavar="N",
-        help="seed of the random 8:1:1 split; not used where the data ships a split (default: 0)",
-    )  # fmt: skip
-    protocol.add_argument(
-        "--modalities", nargs="+", metavar="NAME",
-        help="item features to use, such as textual (default: all that the data has)",
-    )  # fmt: skip
-    protocol.add_argument(
-        "--feature-scaling", choices=FEATURE_SCALING, default="l2_row",
-        help="shared by all models (default: l2_row, every item's features at unit length)",
-    )  # fmt: skip
+    options.add_studies(command.add_argument_group("studies"))
+    protocol = command.add_argument_group("protocol")
+    options.add_protocol(protocol)
     protocol.add_argument(
         "--ks", type=partial(at_least, 1), nargs="+", default=[1, 5, 10, 20], metavar="K",
         help="cut-offs of the metrics (default: 1 5 10 20)",
     )  # fmt: skip
-    where = options.add_argument_group("where")
-    where.add_argument(
-        "--data-root", type=Path, metavar="FOLDER",
-        help="the folder of data sets (default: $HUIGN_DATA_ROOT, else ./data if it exists)",
-    )  # fmt: skip
-    where.add_argument(
-        "--results-root", type=Path, default=Path("results"), metavar="FOLDER",
-        help="results go to FOLDER/<dataset> (default: results)",
-    )  # fmt: skip
-    return options
+    options.add_places(command.add_argument_group("where"))
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -147,11 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.task import Settings, prepare
     from models.registry import discover, label, model_class, registered
 
+    options.check_studies(arguments)
     console = Console(stderr=True)
     root = Path(__file__).parent.parent
-    for folder in (root / "models", root / "baselines", arguments.plugins):
-        if folder is not None:
-            discover(folder)
+    folders = [root / "models", root / "baselines"]
+    if arguments.plugins is not None:
+        folders.append(arguments.plugins)
+    for folder in folders:
+        discover(folder)
     if arguments.list:
         print("data sets:", ", ".join(available(arguments.data_root)))
         print("models:   ", ", ".join(f"{name} ({label(name)})" for name in sorted(registered())))
@@ -176,6 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
         split_seed=arguments.split_seed,
         ks=sorted(set(arguments.ks)),
         results_root=arguments.results_root,
+        storage=arguments.storage,
+        sampler=arguments.sampler,
+        trials=arguments.trials,
     )
     # all of them before the first training, so that no mistake shows after hours
     tasks = [
@@ -187,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
     for task in tasks:
         for key, value in task.dataset.describe().items():
             say(f"{key:>20}  {value}")
-        failures += run_suite(task, console)
+        failures += run_suite(task, console, arguments.jobs, folders)
         say(f"results are in {task.store.folder}")
     return 1 if failures else 0
 

@@ -42,6 +42,9 @@ class Settings:
         split_seed: Of the random split, where the data ships none.
         ks: Cut-offs of the metrics.
         results_root: Results go to ``<results_root>/<dataset>``.
+        storage: Of :func:`benchmark.storages.opened`; ``None`` for a file beside the results.
+        sampler: One of :data:`benchmark.options.SAMPLERS`.
+        trials: Of each study that a sampler proposes for; ``None`` for as many as its grid has.
     """
 
     models: Sequence[str]
@@ -57,6 +60,9 @@ class Settings:
     split_seed: int
     ks: Sequence[int]
     results_root: Path
+    storage: str | None = None
+    sampler: str = "grid"
+    trials: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +129,10 @@ class Task:
         on_test = "select_on_test" in switches
         judge = self.test(switches, (JUDGED_AT,)) if on_test else self.validation
         identity = {**self.identity, "switches": "+".join(switches)}
-        return Tuner(self.parts.train, judge, preset, identity, self.store, reporter)
+        return Tuner(
+            self.parts.train, judge, preset, identity, self.store, reporter,
+            self.settings.storage, self.settings.sampler, self.settings.trials,
+        )  # fmt: skip
 
 
 def prepare(dataset: Dataset, settings: Settings) -> Task:

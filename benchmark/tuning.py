@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import math
+import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import OptunaError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sklearn.model_selection import ParameterGrid
-from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.evaluation import Evaluator, validation_score
 from benchmark.experiments import Variant
 from benchmark.machine import PeakMemory
 from benchmark.presets import Preset
 from benchmark.progress import Reporter
-from benchmark.store import Store, StoreError, code_version, digest
+from benchmark.search import Search, grid, grid_size
+from benchmark.storages import opened
+from benchmark.store import Store, code_version, digest
+from benchmark.studies import Study, tell
 from models.errors import DivergedError
 from models.interactions import Interactions
 from models.recommender import Recommender
@@ -31,16 +30,8 @@ from models.training import PairwiseRecommender, TrainedRecommender
 JUDGED_AT = 10
 """Hyper-parameters and epochs are chosen by validation recall at this cut-off."""
 
-
-def grid(model: type[Recommender], preset: Preset) -> dict[str, list[Any]]:
-    """The candidates of a model's hyper-parameters, narrowed where the preset says so."""
-    return {name: list(preset.grid.get(name, own)) for name, own in model.search_space.items()}
-
-
-def grid_size(model: type[Recommender], preset: Preset) -> int:
-    """Number of trials of a study; 0 for a model with nothing to tune."""
-    space = grid(model, preset)
-    return math.prod(len(values) for values in space.values()) if space else 0
+POLL = 2.0
+"""Seconds between two looks at what other processes have found."""
 
 
 def budget(model: type[Recommender], preset: Preset, train: Interactions) -> dict[str, Any]:
@@ -92,8 +83,12 @@ class Tuner:
         validation: Ranks the validation positives.
         preset: The budget.
         identity: What determines the data; part of the names of studies.
-        store: Where trials are recorded and studies kept.
+        store: Where trials are recorded.
         reporter: Shows the progress.
+        storage: Of :func:`benchmark.storages.opened`, where studies can be shared; ``None`` for
+            the file ``studies.db`` beside the results.
+        sampler: ``grid`` tries every candidate; ``tpe`` lets Optuna propose between them.
+        trials: Of each study that the sampler proposes for; ``None`` for as many as its grid has.
         latest: The model trained last, by what determines it, so that nothing is trained twice
             in a row.
     """
@@ -104,6 +99,9 @@ class Tuner:
     identity: Mapping[str, Any]
     store: Store
     reporter: Reporter
+    storage: str | None = None
+    sampler: str = "grid"
+    trials: int | None = None
     latest: dict[tuple[str, Evaluator, int], Fitted] = field(default_factory=dict)
 
     def fixed(self, variant: Variant) -> dict[str, Any]:
@@ -159,149 +157,134 @@ class Tuner:
         return f"{type(model)} {model!r}", self.validation, self.preset.patience
 
     def tune(self, variant: Variant) -> Tuned:
-        """The best hyper-parameters of a variant's grid; a study that was cut off goes on.
+        """The best hyper-parameters of a variant, by a study that any process may take part in.
 
-        The cells of the grid are run one by one and always in the same order: what is pruned
+        One process alone runs the trials one by one and always in the same order: what is pruned
         depends on the trials before it, and so the outcome does not depend on interruptions. The
-        best trial's model, of seed 0, is remembered if it ran just now.
+        best trial's model, of seed 0, is remembered if it ran here just now.
 
         Raises:
             DivergedError: If no trial came to an end.
         """
-        space = grid(model_class(variant.model), self.preset)
-        if not space:
+        search, best = self.search(variant), dict[int, Fitted]()
+        if search is None:
             return Tuned({}, "")
-        study_id, best = self.study_id(variant), dict[str, Fitted]()
-        cells = list(ParameterGrid(space))
-        with self.store.claim(study_id):
-            if len(self.recorded(study_id, cells)) == len(cells):
-                self.reporter.finish(len(cells))
-            else:
-                self.run_study(variant, study_id, cells, best)
-        complete = {
-            number: row
-            for number, row in self.recorded(study_id, cells).items()
-            if row["state"] == "complete"
+        recorded = self.recorded(search)
+        self.reporter.finish(len(recorded))
+        if len(recorded) < len(search.cells):
+            self.take_part(variant, search, best)
+            recorded = self.recorded(search)
+        values = {
+            cell: row["value"] for cell, row in recorded.items() if row["state"] == "complete"
         }
-        if not complete:
-            raise DivergedError(f"all {len(cells)} trials of '{variant.label}' diverged")
-        winner = max(sorted(complete), key=lambda number: complete[number]["value"])
-        if (ready := best.get(complete[winner]["run_id"])) is not None:
-            self.remember(ready)
-        return Tuned(cells[winner], study_id)
+        if not values:
+            raise DivergedError(f"all {len(search.cells)} trials of '{variant.label}' diverged")
+        winner = max(sorted(values), key=lambda cell: values[cell])
+        if winner in best:
+            self.remember(best[winner])
+        return Tuned(search.params_of(recorded[winner]), search.study)
 
-    def study_id(self, variant: Variant) -> str:
-        """A digest of everything that a study's outcome depends on."""
+    def search(self, variant: Variant) -> Search | None:
+        """What a variant's study is to try; ``None`` for a model with nothing to tune."""
         cls = model_class(variant.model)
-        return digest(
+        space, trials = grid(cls, self.preset), grid_size(cls, self.preset, self.trials)
+        if not space:
+            return None
+        identity = {
             **self.identity,
-            model=variant.model,
-            fixed=self.fixed(variant),
-            space=grid(cls, self.preset),
-            code=code_version(cls),
-        )
+            "model": variant.model,
+            "fixed": self.fixed(variant),
+            "space": space,
+            "code": code_version(cls),
+        }
+        if self.sampler == "grid":
+            return Search.grid(digest(**identity), space)
+        return Search.tpe(digest(**identity, sampler=self.sampler, trials=trials), space, trials)
 
-    def recorded(self, study_id: str, cells: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
-        """The rows of a study in ``trials.csv``, by the number of their cell."""
-        found = {}
-        for row in self.store.rows("trials").to_dict("records"):
-            if row["run_id"].startswith(f"{study_id}-"):
-                for number, cell in enumerate(cells):
-                    if all(row[name] == str(value) for name, value in cell.items()):
-                        found[number] = row
-        return found
+    def recorded(self, search: Search) -> dict[int, Any]:
+        """The rows of a study in ``trials.csv`` that are a result, by the number of their cell."""
+        rows = self.store.rows("trials").to_dict("records")
+        mine = [row for row in rows if row["run_id"].rpartition("-")[0] == search.study]
+        found = {search.cell_of(row): row for row in mine if row["state"] != "failed"}
+        return {cell: row for cell, row in found.items() if cell is not None}
 
-    def run_study(
-        self,
-        variant: Variant,
-        study_id: str,
-        cells: Sequence[Mapping[str, Any]],
-        best: dict[str, Fitted],
+    @property
+    def where(self) -> str:
+        """Where the studies are."""
+        return self.storage or f"sqlite:///{self.store.folder / 'studies.db'}"
+
+    def take_part(self, variant: Variant, search: Search, best: dict[int, Fitted]) -> None:
+        """Run trials, and record those that others run, until every cell has a result.
+
+        Args:
+            variant: What is tuned.
+            search: What to try.
+            best: Is given the model of the best trial that ran here, by its cell.
+        """
+        name = study_name(variant, search)
+        with opened(self.where) as storage, Study(storage, name, search.cells) as study:
+            while missing := self.missing(variant, search, study.results()):
+                if (claimed := study.claim()) is not None:
+                    with study.running(claimed[1]):
+                        self.run_trial(variant, search, *claimed, best)
+                else:
+                    what = f"{variant.label}: waiting for {missing} trials of other processes"
+                    self.reporter.start(what, None)
+                    time.sleep(POLL)
+
+    def missing(self, variant: Variant, search: Search, results: Mapping[int, FrozenTrial]) -> int:
+        """Record the results of a study that are new; how many cells are left without one."""
+        for cell in sorted(results.keys() - self.recorded(search).keys()):
+            self.store.append("trials", trial_row(variant, search, cell, results[cell]))
+            self.reporter.finish()
+        return len(search.cells) - len(self.recorded(search))
+
+    def run_trial(
+        self, variant: Variant, search: Search, cell: int, trial: Trial, best: dict[int, Fitted]
     ) -> None:
-        """Run the cells that have no result yet; the best trial's model goes into ``best``."""
-        fixed = self.fixed(variant)
-        space = {name: sorted({cell[name] for cell in cells}) for name in cells[0]}
-
-        def objective(trial: Trial) -> float:
-            params = {name: trial.suggest_categorical(name, space[name]) for name in space}
-            try:
-                fitted = self.fit(what, create(variant.model, **fixed, **params), trial)
-            except DivergedError as error:
-                trial.set_user_attr("reason", str(error))
-                raise
-            trial.set_user_attr("epochs", fitted.epochs)
+        """Run a trial to its end, whatever that is; only what should not happen is raised."""
+        what = f"{variant.label}, trial {cell + 1} of {len(search.cells)}"
+        try:
+            model = create(variant.model, **self.fixed(variant), **search.suggest(trial))
+            fitted = self.fit(what, model, trial)
+        except optuna.TrialPruned:
+            tell(trial, TrialState.PRUNED)
+        except UpdateFinishedTrialError:
+            self.reporter.line(f"{what}: given up, another process took this one for dead")
+        except DivergedError as error:
+            tell(trial, TrialState.FAIL, reason=str(error))
+        except Exception as error:
+            failed = tell(trial, TrialState.FAIL, crash=f"{type(error).__name__}: {error}")
+            self.store.append("trials", trial_row(variant, search, cell, failed))
+            raise
+        else:
+            tell(trial, TrialState.COMPLETE, fitted.validation, epochs=fitted.epochs)
             if all(fitted.validation > other.validation for other in best.values()):
                 best.clear()
-                best[f"{study_id}-{trial.number}"] = fitted
-            return fitted.validation
-
-        def record(study: optuna.Study, trial: FrozenTrial) -> None:
-            self.store.append("trials", trial_row(variant, study_id, trial))
-
-        with opened(self.store.folder / "studies.db", f"{variant.label} {study_id}") as study:
-            for trial in study.get_trials(states=(TrialState.RUNNING,)):  # its process was killed
-                study.tell(trial.number, state=TrialState.FAIL)
-            known = self.store.ids("trials")
-            ended = [trial for trial in study.trials if _has_result(trial)]
-            for trial in ended:
-                if f"{study_id}-{trial.number}" not in known:
-                    record(study, trial)
-            for number, cell in enumerate(cells, start=1):
-                if cell not in [trial.params for trial in ended]:
-                    what = f"{variant.label}, trial {number} of {len(cells)}"
-                    if not study.get_trials(states=(TrialState.WAITING,)):
-                        study.enqueue_trial(dict(cell))
-                    study.optimize(
-                        objective, n_trials=1, catch=(DivergedError,), callbacks=[record]
-                    )
-                self.reporter.finish()
+                best[cell] = fitted
 
 
-@contextmanager
-def opened(path: Path, name: str) -> Iterator[optuna.Study]:
-    """A study kept in an SQLite file, created if missing.
-
-    Raises:
-        StoreError: If the file is no data base or cannot be written.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-    except (SQLAlchemyError, OptunaError) as error:
-        raise StoreError(
-            f"cannot open the studies in '{path}' ({type(error).__name__}); move the file away: "
-            "finished trials are run again, finished runs are kept"
-        ) from error
-    try:
-        yield optuna.create_study(
-            study_name=name,
-            storage=storage,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=15),
-            direction="maximize",
-            load_if_exists=True,
-        )
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+def study_name(variant: Variant, search: Search) -> str:
+    """What a study is called in its storage."""
+    return f"{variant.label} {search.study}"
 
 
-def trial_row(variant: Variant, study_id: str, trial: FrozenTrial) -> dict[str, Any]:
+def trial_row(variant: Variant, search: Search, cell: int, trial: FrozenTrial) -> dict[str, Any]:
     """One row of ``trials.csv``; ``value`` is the best validation recall@10 before the end."""
+    scores, told = trial.intermediate_values, trial.user_attrs
     complete = trial.state == TrialState.COMPLETE
+    states = {TrialState.FAIL: "diverged" if "reason" in told else "failed"}
     return {
-        "run_id": f"{study_id}-{trial.number}",
+        "run_id": f"{search.study}-{cell}",
         "variant": variant.label,
         "model": variant.model,
-        "state": "diverged" if "reason" in trial.user_attrs else trial.state.name.lower(),
+        "state": states.get(trial.state, trial.state.name.lower()),
         **trial.params,
-        "value": trial.value if complete else max(trial.intermediate_values.values(), default=None),
-        "epochs": trial.user_attrs.get("epochs", max(trial.intermediate_values, default=None)),
+        "value": trial.value if complete else max(scores.values(), default=None),
+        "epochs": told.get("epochs", max(scores, default=None)),
         "seconds": trial.duration.total_seconds() if trial.duration else None,
-        "reason": trial.user_attrs.get("reason"),
+        "reason": told.get("reason", told.get("crash")),
+        "sampler": search.sampler,
+        "planned": len(search.cells),
+        "space": json.dumps(search.ranges()),
     }
-
-
-def _has_result(trial: FrozenTrial) -> bool:
-    """Whether a trial came to an end of its own: complete, pruned or diverged."""
-    ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    return ended or "reason" in trial.user_attrs

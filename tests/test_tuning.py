@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,8 +23,11 @@ from benchmark.evaluation import Evaluator
 from benchmark.experiments import Variant
 from benchmark.presets import PRESETS, Preset
 from benchmark.progress import Reporter
-from benchmark.store import Store, StoreError
-from benchmark.tuning import Tuner, budget, grid, grid_size
+from benchmark.search import grid, grid_size
+from benchmark.storages import opened
+from benchmark.store import Store, StoreError, code_version, digest
+from benchmark.studies import Study
+from benchmark.tuning import Tuner, budget, study_name
 from models import registry
 from models.errors import DivergedError
 from models.interactions import Interactions
@@ -64,6 +69,33 @@ class Scripted(Recommender):
         scores = torch.zeros(len(users), 20)
         scores[:, 0] = 2 * right - 1
         return scores
+
+
+class Ranged(Recommender):
+    """The larger the rate, the better; nothing else matters."""
+
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "lr": (1e-3, 1e-2, 1e-1), "size": (4, 16, 64), "kind": ("x", "y"),
+    }  # fmt: skip
+    stop_at: ClassVar[int] = -1
+
+    def __init__(self, *, lr: float = 0.1, size: int = 4, kind: str = "x") -> None:
+        self.lr = lr
+        self.size = size
+        self.kind = kind
+
+    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
+        if type(self).stop_at == 0:
+            raise KeyboardInterrupt
+        type(self).stop_at -= 1
+        assert validate is not None
+        self.now = round(10 * self.lr, 2)
+        validate(self)
+        return self
+
+    def score(self, users: Tensor) -> Tensor:
+        right = (users < round(100 * self.now)).float()
+        return torch.nn.functional.pad((2 * right - 1)[:, None], (0, 19))
 
 
 @pytest.fixture
@@ -191,13 +223,112 @@ def test_pruning_does_not_depend_on_interruptions(
 def test_a_crash_ends_the_study_and_is_tried_again(tuner: Tuner) -> None:
     plan({})
     good = Scripted.curves.pop((2, 2))
-    with pytest.raises(KeyError):
-        tuner.tune(VARIANT)
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            tuner.tune(VARIANT)
+    trials = tuner.store.rows("trials")
+    assert trials["state"].tolist() == ["complete"] * 3 + ["failed"]
+    assert trials["reason"].tolist() == ["", "", "", "KeyError: (2, 2)"]
     Scripted.curves[2, 2] = good
     tuner.tune(VARIANT)
     trials = tuner.store.rows("trials")
     assert len(trials) == 4
     assert set(trials["state"]) == {"complete"}
+
+
+def test_the_id_of_a_grid_stays_what_it_was(tuner: Tuner) -> None:
+    identity = {
+        "data": "x", "model": "scripted", "fixed": {}, "space": {"a": [1, 2], "b": [1, 2]},
+        "code": code_version(Scripted),
+    }  # fmt: skip
+    ids = []
+    for sampler, trials in (("grid", None), ("tpe", None), ("tpe", 9)):
+        search = replace(tuner, sampler=sampler, trials=trials).search(VARIANT)
+        assert search is not None
+        ids.append(search.study)
+    assert ids == [
+        digest(**identity),
+        digest(**identity, sampler="tpe", trials=4),
+        digest(**identity, sampler="tpe", trials=9),
+    ]
+
+
+def test_what_others_ran_is_recorded_and_not_repeated(tuner: Tuner, tmp_path: Path) -> None:
+    plan({(2, 1): [-1], (2, 2): [0.95]})
+    shared = f"journal:{tmp_path / 'studies.log'}"
+    tuned = replace(tuner, storage=shared).tune(VARIANT)
+    assert len(Scripted.fitted) == 4
+    assert not (tuner.store.folder / "studies.db").exists()
+    here = replace(tuner, storage=shared, store=Store(tmp_path / "2"), latest={})
+    assert here.tune(VARIANT) == tuned
+    assert len(Scripted.fitted) == 4
+    assert not here.latest
+    assert here.store.rows("trials").equals(tuner.store.rows("trials"))
+
+
+def test_half_of_a_study_is_run_here_and_half_elsewhere(tuner: Tuner, tmp_path: Path) -> None:
+    plan({})
+    good = Scripted.curves.pop((2, 1))
+    here = replace(tuner, storage=f"journal:{tmp_path / 'studies.log'}")
+    with pytest.raises(KeyError):
+        here.tune(VARIANT)
+    Scripted.curves[2, 1] = good
+    there = replace(here, store=Store(tmp_path / "2"), latest={})
+    assert there.tune(VARIANT).params == {"a": 2, "b": 2}
+    assert Scripted.fitted == [(1, 1), (1, 2), (2, 1), (2, 1), (2, 2)]
+    assert here.tune(VARIANT).params == {"a": 2, "b": 2}
+    assert len(Scripted.fitted) == 5
+    assert here.store.rows("trials")["state"].tolist() == ["complete"] * 4
+
+
+def test_who_has_nothing_left_to_run_waits_and_takes_over(
+    tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan({})
+    search = tuner.search(VARIANT)
+    assert search is not None
+    said: list[str] = []
+    monkeypatch.setattr(tuner.reporter, "start", lambda what, _: said.append(what))
+    with ExitStack() as stack:
+        other = Study(
+            stack.enter_context(opened(tuner.where)), study_name(VARIANT, search), search.cells
+        )
+        stack.enter_context(other)
+        assert other.claim() is not None
+        monkeypatch.setattr("benchmark.tuning.time.sleep", lambda _: other._lock.release())
+        tuner.tune(VARIANT)
+    assert Scripted.fitted == [(1, 2), (2, 1), (2, 2), (1, 1)]
+    assert said[3] == "Scripted: waiting for 1 trials of other processes"
+    assert len(tuner.store.rows("trials")) == 4
+
+
+def proposed(tuner: Tuner) -> Any:
+    return tuner.store.rows("trials")[["run_id", "lr", "kind", "state", "value"]]
+
+
+@pytest.mark.parametrize("stopped_at", [0, 4])
+def test_proposals_do_not_depend_on_interruptions(
+    stopped_at: int, tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register("ranged")(Ranged)
+    variant = Variant("Ranged", "ranged")
+    monkeypatch.setattr(Ranged, "stop_at", -1)
+    whole = replace(tuner, sampler="tpe", trials=7)
+    tuned = whole.tune(variant)
+    trials = proposed(whole)
+    assert len(trials) == trials["lr"].nunique() == 7
+    assert trials["lr"].astype(float).between(1e-3, 1e-1).all()
+    assert set(trials["kind"]) <= {"x", "y"}
+    assert tuned.params["lr"] == float(trials["lr"][trials["value"].idxmax()])
+    assert isinstance(tuned.params["size"], int)
+
+    monkeypatch.setattr(Ranged, "stop_at", stopped_at)
+    other = replace(whole, store=Store(tmp_path / "2"), latest={})
+    with pytest.raises(KeyboardInterrupt):
+        other.tune(variant)
+    monkeypatch.setattr(Ranged, "stop_at", -1)
+    assert other.tune(variant) == tuned
+    assert proposed(other).equals(trials)
 
 
 def test_a_damaged_study_file(tuner: Tuner) -> None:

@@ -1,0 +1,204 @@
+"""Studies on their own: ``python -m benchmark.tune --worker`` and ``--status``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import options
+from benchmark.presets import PRESETS
+from benchmark.protocols import PROTOCOLS, deciding
+from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from benchmark.experiments import Variant
+    from benchmark.tuning import Tuner
+
+STATES = ("complete", "running", "pruned", "diverged")
+
+EPILOG = """\
+examples:
+  python -m benchmark.tune --worker --models huign vbpr --dataset movielens --storage journal:/shared/studies.log
+      take part in the studies of two models; run it as often, and on as many machines, as you like
+  python -m benchmark.tune --status --models huign vbpr --dataset movielens --storage journal:/shared/studies.log
+      how far these studies are
+  python -m benchmark.run --models huign vbpr --dataset movielens --storage journal:/shared/studies.log
+      takes part as well, and then trains and tests with what was found
+  python -m benchmark.tune --worker --all --dataset tiktok --preset paper --device cuda:1 --storage postgresql://me:secret@server/studies
+      on the second GPU of a machine, with a data base server (pip install 'psycopg[binary]')
+
+A study belongs to its data, preset, protocol and code: give every process the same options. A trial
+whose process dies, on this machine or another, is run again by those that are left. With several
+processes, which trials are pruned depends on what was finished first; the best trial rarely does.
+"""  # noqa: E501
+
+
+def parser() -> options.Parser:
+    """The options of the command."""
+    command = options.Parser(
+        prog="python -m benchmark.tune",
+        description="Tune hyper-parameters with several processes or machines, or see how far "
+        "that is; training with several seeds and testing is up to benchmark.run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = command.add_argument_group("what to do")
+    mode = what.add_mutually_exclusive_group(required=True)
+    mode.add_argument(
+        "--worker", action="store_true", help="run trials until every study is complete"
+    )
+    mode.add_argument(
+        "--status", action="store_true", help="print how far every study is, and its best trial"
+    )
+    which = what.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--all", action="store_true", help="every model but those that follow released code"
+    )
+    which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
+    options.add_data(what)
+    options.add_budget(command.add_argument_group("how much work"))
+    options.add_studies(command.add_argument_group("studies"))
+    options.add_protocol(command.add_argument_group("protocol"))
+    options.add_places(command.add_argument_group("where"))
+    return command
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks; the exit code is 1 if a study came to nothing."""
+    # imported here so that --help and a mistyped option answer at once, without loading torch
+    from rich.console import Console
+
+    from benchmark.datasets import load
+    from benchmark.experiments import Variant, default_models
+    from benchmark.jobs import settle_threads
+    from benchmark.machine import choose_device
+    from benchmark.progress import Reporter
+    from benchmark.search import grid_size
+    from benchmark.task import Settings, prepare
+    from models.registry import discover, label, model_class
+
+    options.check_studies(arguments)
+    root = Path(__file__).parent.parent
+    for folder in (root / "models", root / "baselines", arguments.plugins):
+        if folder is not None:
+            discover(folder)
+    models = default_models() if arguments.all else list(dict.fromkeys(arguments.models))
+    variants = [Variant(label(name), name) for name in models if model_class(name).search_space]
+    settings = Settings(
+        models=models,
+        experiments=("table2",),
+        preset=PRESETS[arguments.preset],
+        seeds=1,
+        vary=arguments.vary,
+        protocol=arguments.protocol,
+        device=choose_device(arguments.device),
+        modalities=arguments.modalities,
+        feature_scaling=arguments.feature_scaling,
+        split_method=arguments.split_method,
+        split_seed=arguments.split_seed,
+        ks=(10,),
+        results_root=arguments.results_root,
+    )
+    names = dict.fromkeys(arguments.datasets)
+    tasks = [prepare(load(name, arguments.data_root), settings) for name in names]
+    settle_threads()
+    failed = 0
+    for task in tasks:
+        here = list(task.parts.train.features)
+        usable = [v for v in variants if model_class(v.model).missing_modality(here) is None]
+        sizes = [grid_size(model_class(v.model), settings.preset, arguments.trials) for v in usable]
+        reporter = Reporter(sum(sizes), Console(stderr=True))
+        tuner = replace(
+            task.tuner(deciding(PROTOCOLS[arguments.protocol]), reporter),
+            storage=arguments.storage,
+            sampler=arguments.sampler,
+            trials=arguments.trials,
+        )
+        if arguments.status:
+            print(status(task.dataset.name, tuner, usable))
+        else:
+            with reporter:
+                failed += work(tuner, usable)
+    return 1 if failed else 0
+
+
+def work(tuner: Tuner, variants: Sequence[Variant]) -> int:
+    """Take part in the studies, one after the other.
+
+    Returns:
+        The number of studies that came to nothing, or that a crash ended here.
+    """
+    failed = 0
+    for variant in variants:
+        try:
+            tuned = tuner.tune(variant)
+        except UsageError:
+            raise
+        except Exception as error:
+            failed += 1
+            tuner.reporter.line(f"{variant.label}: {type(error).__name__}: {error}", style="red")
+        else:
+            best = ", ".join(f"{name} {value}" for name, value in tuned.params.items())
+            tuner.reporter.line(f"{variant.label}: best with {best}")
+    return failed
+
+
+def status(dataset: str, tuner: Tuner, variants: Sequence[Variant]) -> str:
+    """A table of the studies on one data set: a row per model, how many trials are in each state.
+
+    ``waiting`` are the trials that nobody runs yet; ``best`` is validation recall@10.
+    """
+    import pandas as pd
+
+    from benchmark.storages import described, is_begun, opened
+    from benchmark.studies import Study
+    from benchmark.tuning import study_name, trial_row
+
+    rows = []
+    for variant in variants:
+        search = tuner.search(variant)
+        if search is None:
+            continue
+        known: dict[int, dict[str, Any]] = tuner.recorded(search)
+        if is_begun(tuner.where):
+            with opened(tuner.where) as storage:
+                study = Study(storage, study_name(variant, search), search.cells)
+                for cell, trial in study.trials().items():
+                    known.setdefault(cell, trial_row(variant, search, cell, trial))
+        states = [row["state"] for row in known.values()]
+        complete = [row for _, row in sorted(known.items()) if row["state"] == "complete"]
+        best = max(complete, key=lambda row: float(row["value"]), default=None)
+        rows.append(
+            {
+                "model": variant.label,
+                "trials": len(search.cells),
+                **{state: states.count(state) for state in STATES},
+                "waiting": len(search.cells) - len(known),
+                "best": "" if best is None else f"{best['value']:.4f}",
+                "hyper-parameters": ", ".join(f"{k} {best[k]}" for k in search.space)
+                if best
+                else "",
+            }
+        )
+    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True) if rows else ""
+    return f"{dataset}, studies in {described(tuner.where)[0]}\n\n{table}\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code: 2 for a mistake in the call, 130 after Ctrl-C."""
+    try:
+        return run(parser().parse_args(argv))
+    except UsageError as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is left", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
