@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -35,7 +39,16 @@ class Reporter:
             console=console or Console(stderr=True),
         )
         self._all = self._progress.add_task("all trainings", total=total)
-        self._current = self._progress.add_task("", total=None, visible=False)
+        self._current = self._new_bar()
+
+    def _new_bar(self) -> TaskID:
+        return self._progress.add_task("", total=None, visible=False)
+
+    def beside(self) -> Reporter:
+        """The same with another bar, for a training that goes on at the same time."""
+        other = copy(self)
+        other._current = self._new_bar()
+        return other
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -69,3 +82,30 @@ class Reporter:
         """This many of all trainings are over, or need not happen."""
         self._progress.update(self._all, advance=trainings)
         self._progress.update(self._current, visible=False)
+
+
+class Relay(Reporter):
+    """Stands for the reporter of another process, which has the terminal.
+
+    Args:
+        tell: Takes the name of a method and its arguments there.
+    """
+
+    def __init__(self, tell: Callable[[tuple[Any, ...]], None]) -> None:
+        self._tell = tell
+
+    def line(self, text: str, style: str | None = None) -> None:
+        """As :meth:`Reporter.line`, over there; likewise all others."""
+        self._tell(("line", text, style))
+
+    def start(self, what: str, epochs: int | None) -> None:
+        """A training begins."""
+        self._tell(("start", what, epochs))
+
+    def epoch(self, score: float, best: float) -> None:
+        """An epoch is over."""
+        self._tell(("epoch", score, best))
+
+    def finish(self, trainings: int = 1) -> None:
+        """This many of all trainings are over."""
+        self._tell(("finish", trainings))

@@ -34,8 +34,16 @@ class Record:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """Rows of ``runs.csv``: of every variant the newest configuration, with all its seeds."""
-        return self.store.current(self.identity)
+        """Rows of ``runs.csv``: of every variant the newest configuration, with all its seeds.
+
+        In the order of the experiments, whatever the order in which they ended.
+        """
+        runs = self.store.current(self.identity)
+        if runs.empty:
+            return runs
+        asked = dict.fromkeys(v.label for each in self.experiments for _, v in each.cells)
+        labels = [*asked, *sorted(set(runs["variant"]) - asked.keys())]
+        return runs.iloc[pd.Categorical(runs["variant"], labels).codes.argsort(kind="stable")]
 
     @cached_property
     def done(self) -> pd.DataFrame:

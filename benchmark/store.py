@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import resolve_name
 from pathlib import Path
@@ -35,6 +36,9 @@ SINCE_THEN = {
     "switches": "",
 }
 """What rows older than these columns hold in them; ids leave it out, and so stay as they were."""
+
+STALE_SECONDS = 3600.0
+"""Age at which a temporary file is somebody's who will not come back for it."""
 
 NUMBERS = ("seed", "epochs", "train_seconds", "peak_memory_mib", "value", "seconds")
 """Columns of numbers, beside the metrics, whose names hold an ``@``; all others are text."""
@@ -122,6 +126,10 @@ class Store:
         self.folder = folder
         write_atomic(folder / ".writable", b"")
         (folder / ".writable").unlink(missing_ok=True)
+        for left in folder.rglob(".*.tmp"):  # by a process that was killed: a write takes moments
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    left.unlink()
         self._lock = FileLock(folder / ".lock")
         for table in ("runs", "trials"):
             self.rows(table)

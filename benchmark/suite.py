@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache, partial
+from pathlib import Path
 
+import torch
 from rich.console import Console
 
+from benchmark import intents
 from benchmark.experiments import Variant
+from benchmark.jobs import run_at_once, settle_threads
 from benchmark.machine import commit, device_name, versions
-from benchmark.outputs import write_outputs
+from benchmark.outputs.writers import write_outputs
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
+from benchmark.search import grid_size
 from benchmark.store import StoreError, code_version, digest
 from benchmark.task import Task
-from benchmark.tuning import Tuner, grid_size
+from benchmark.tuning import Tuner
 from models.errors import UsageError
 from models.recommender import Recommender
 from models.registry import create, model_class
 from models.training import TrainedRecommender
 
 
-def run_suite(task: Task, console: Console) -> list[str]:
+def run_suite(
+    task: Task, console: Console, jobs: int = 1, folders: Sequence[Path] = ()
+) -> list[str]:
     """Do every run that is not yet stored, then write tables and figures from the stored rows.
+
+    Args:
+        task: The data and what is asked of it.
+        console: Where progress is shown.
+        jobs: How many variants are run at the same time, each in a process of its own if there
+            are several; results do not depend on it.
+        folders: Where models were discovered, for these processes.
 
     Returns:
         A line for each model that failed.
@@ -33,19 +48,42 @@ def run_suite(task: Task, console: Console) -> list[str]:
     cells = [cell for experiment in task.experiments for cell in experiment.cells]
     variants, failures = list({variant.label: variant for _, variant in cells}.values()), []
     trainings = sum(
-        (grid_size(model_class(v.model), task.settings.preset) if v.tuned_as is None else 0)
+        grid_size(model_class(v.model), task.settings.preset, task.settings.trials)
         + seeds_of(v, task.settings.seeds)
         for v in variants
     )
+    settle_threads()
     try:
         with Reporter(trainings, console) as reporter:
-            tuner = cache(partial(task.tuner, reporter=reporter))
-            for variant in variants:
-                with task.store.claim(variant.label):
-                    failures += run_variant(variant, task, tuner, reporter)
+            if jobs == 1:
+                run = runner(task, reporter)
+                for variant in variants:
+                    failures += run(variant)
+            else:
+                elsewhere = partial(runner, portable(task))
+                lost = partial(without_result, task, reporter, "failed")
+                failures = run_at_once(variants, jobs, elsewhere, folders, lost, reporter)
     finally:  # Ctrl-C included: what is stored is shown
         write_outputs(task.record, task.settings.seeds, task.settings.device)
     return failures
+
+
+def portable(task: Task) -> Task:
+    """What another process needs of a task: no raw features, nothing on a GPU."""
+    dataset = replace(task.dataset, features={})
+    return replace(task, dataset=dataset, parts=task.parts.to(torch.device("cpu")))
+
+
+def runner(task: Task, reporter: Reporter) -> Callable[[Variant], list[str]]:
+    """What runs variants in one process, see :func:`run_variant`."""
+    task = replace(task, parts=task.parts.to(task.settings.device))
+    tuner = cache(partial(task.tuner, reporter=reporter))
+
+    def run(variant: Variant) -> list[str]:
+        with task.store.claim(variant.label):
+            return run_variant(variant, task, tuner, reporter)
+
+    return run
 
 
 def seeds_of(variant: Variant, seeds: int) -> int:
@@ -86,21 +124,16 @@ def run_variant(
         A line if it failed.
     """
     cls, base = model_class(variant.model), variant.tuned_as or variant
-    row = {
-        **task.row,
-        "variant": variant.label,
-        "model": variant.model,
-        "switches": "+".join(task.switches(variant)),
-    }
-    closed = digest(**row)  # the one row of a variant without a result
-    row |= {"tuned_as": "" if variant.tuned_as is None else base.label, "study": ""}
+    row = common(variant, task)
     try:
         missing = cls.missing_modality(list(task.parts.train.features))
         if missing is not None:
             available = ", ".join(task.parts.train.features) or "none"
             raise UsageError(f"needs {missing} modality; the data has {available}")
-        tuned = tuner(deciding(task.switches(base))).tune(base)
-        row["study"] = tuned.study
+        judge = tuner(deciding(task.switches(base)))
+        search = judge.search(base)
+        row["study"] = "" if search is None else search.study  # also if it comes to nothing
+        tuned = judge.tune(base)
         trainer = tuner(deciding(task.switches(variant)))
         for seed in range(seeds_of(variant, task.settings.seeds)):
             random = seeded(cls, seed, task.settings.vary)
@@ -109,16 +142,49 @@ def run_variant(
             reporter.finish()
     except StoreError:
         raise
+    except UsageError as error:
+        without_result(task, reporter, "skipped", variant, str(error), row["study"])
+        return []
     except Exception as error:
-        skipped = isinstance(error, UsageError)
-        reason = str(error) if skipped else f"{type(error).__name__}: {error}"
-        status = {"status": "skipped" if skipped else "failed", "reason": " ".join(reason.split())}
-        task.store.append("runs", {"run_id": closed, **status, **row, "seed": None})
-        line = f"{variant.label} {status['status']}: {status['reason']}"
-        reporter.line(line, style="red")
-        return [] if skipped else [line]
-    task.store.remove("runs", closed)
+        reason = f"{type(error).__name__}: {error}"
+        return [without_result(task, reporter, "failed", variant, reason, row["study"])]
+    task.store.remove("runs", closed(row))
     return []
+
+
+def common(variant: Variant, task: Task) -> dict[str, str]:
+    """What the rows of all seeds of a variant have in common; the study is not known yet."""
+    return {
+        **task.row,
+        "variant": variant.label,
+        "model": variant.model,
+        "switches": "+".join(task.switches(variant)),
+        "tuned_as": "" if variant.tuned_as is None else variant.tuned_as.label,
+        "study": "",
+    }
+
+
+def told_apart(row: Mapping[str, str]) -> dict[str, str]:
+    """The part of a row that ids depend on: how the hyper-parameters were found is none of it."""
+    return {name: row[name] for name in row if name not in ("tuned_as", "study")}
+
+
+def closed(row: Mapping[str, str]) -> str:
+    """The id of the one row of a variant without a result."""
+    return digest(**told_apart(row))
+
+
+def without_result(
+    task: Task, reporter: Reporter, status: str, variant: Variant, reason: str, study: str = ""
+) -> str:
+    """Store the one row of a variant that was skipped or failed; returns the line about it."""
+    row = {**common(variant, task), "study": study}
+    reason = " ".join(reason.split())
+    outcome = {"run_id": closed(row), "status": status, "reason": reason}
+    task.store.append("runs", {**outcome, **row, "seed": None})
+    line = f"{variant.label} {status}: {reason}"
+    reporter.line(line, style="red")
+    return line
 
 
 def train_and_test(
@@ -142,11 +208,10 @@ def train_and_test(
     Returns:
         A line about the result.
     """
-    told_apart = {name: row[name] for name in row if name not in ("tuned_as", "study")}
     params = {name: value for name, value in model.params().items() if name != "seed"}
     if task.settings.vary == "sampling":
         params.pop("sampling_seed", None)
-    run_id = f"{digest(**told_apart, params=params, code=code_version(type(model)))}-{seed}"
+    run_id = f"{digest(**told_apart(row), params=params, code=code_version(type(model)))}-{seed}"
     if task.store.reuse(run_id, task.row):
         return f"{variant.label}, seed {seed}: stored already"
     started = datetime.now(timezone.utc)
@@ -155,6 +220,8 @@ def train_and_test(
     task.store.save_lists(run_id, evaluation)
     if isinstance(fitted.model, TrainedRecommender):
         task.store.save_history(run_id, fitted.model.history)
+    if variant.model == "huign" and variant.tuned_as is None:
+        intents.save(task.store, run_id, fitted.model, task.dataset)
     task.store.append(
         "runs",
         {

@@ -277,7 +277,7 @@ def test_list(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
 def test_all_runs_every_model_and_experiment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
-    def run_suite(task: Task, console: object) -> list[str]:
+    def run_suite(task: Task, *_: object) -> list[str]:
         asked.append(list(task.settings.models))
         assert [each.name for each in task.experiments] == list(EXPERIMENTS)
         return []

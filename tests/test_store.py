@@ -165,6 +165,17 @@ def test_an_empty_record(tmp_path: Path) -> None:
     assert not list(store.folder.glob("[!.]*"))
 
 
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    left, fresh = tmp_path / "lists" / ".a-0.npz.1.tmp", tmp_path / ".runs.csv.2.tmp"
+    for path in (left, fresh):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    Store(tmp_path)
+    assert not left.exists()
+    assert fresh.exists()
+
+
 def test_lists_come_back_as_they_were(tmp_path: Path) -> None:
     store, generator = Store(tmp_path), torch.Generator().manual_seed(0)
     hits = torch.rand(30, 20, generator=generator) < 0.2

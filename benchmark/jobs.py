@@ -1,0 +1,240 @@
+"""Several variants at once, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+from torch import multiprocessing
+
+from benchmark.experiments import Variant
+from benchmark.progress import Relay, Reporter
+from benchmark.store import Store, StoreError
+from models.errors import UsageError
+from models.registry import discover
+
+GRACE = 5.0
+"""Seconds until a process that no longer answers is no longer waited for."""
+
+Run = Callable[[Variant], list[str]]
+"""Does all trainings of a variant; returns a line if it failed."""
+
+# opened anew over there: locks do not travel
+ForkingPickler.register(Store, lambda store: (Store, (store.folder,)))
+
+
+def settle_threads() -> None:
+    """One thread per process, unless ``OMP_NUM_THREADS`` says otherwise.
+
+    Floating-point sums depend on the number of threads that share them, and results must depend
+    neither on ``--jobs`` nor on the number of cores. Other cores are for other processes: threads
+    meet after every small product, and on a busy machine they wait for each other there.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+
+
+def run_at_once(
+    variants: Sequence[Variant],
+    jobs: int,
+    prepare: Callable[[Reporter], Run],
+    folders: Sequence[Path],
+    lost: Callable[[Variant, str], str],
+    reporter: Reporter,
+) -> list[str]:
+    """Run variants in up to ``jobs`` processes, those first that others are tuned by.
+
+    Args:
+        variants: What to run, each once.
+        jobs: Number of processes.
+        prepare: Called once in every process; makes what runs the variants there.
+        folders: Where models are discovered there.
+        lost: Told of a variant whose process died, and how it ended; returns a line about it.
+        reporter: Shows the progress of all of them.
+
+    Returns:
+        A line for each variant that failed.
+
+    Raises:
+        StoreError: If the record cannot be read or written in one of the processes.
+        UsageError: If the data cannot be shared with them.
+    """
+    waiting = sorted(variants, key=lambda variant: variant.tuned_as is not None)
+    workers = [Worker(prepare, folders, reporter.beside()) for _ in range(jobs)]
+    running: dict[Worker, Variant] = {}
+    settled: set[str] = set()
+    failures: list[str] = []
+    try:
+        while waiting or running:
+            for worker in workers:
+                if worker not in running and (variant := take(waiting, running.values(), settled)):
+                    running[worker] = variant
+                    worker.give(variant)
+            ready = wait([worker.connection for worker in running])
+            for worker in [each for each in running if each.connection in ready]:
+                try:
+                    if (outcome := worker.listen()) is not None:
+                        failures += outcome
+                        settled.add(study(running.pop(worker)))
+                except ChildProcessError as error:
+                    failures.append(lost(running.pop(worker), str(error)))
+    finally:  # Ctrl-C included: whatever a process is doing, what is stored stays whole
+        for worker in workers:
+            worker.stop()
+    return failures
+
+
+def study(variant: Variant) -> str:
+    """The label of the variant whose study this one needs."""
+    return (variant.tuned_as or variant).label
+
+
+def take(
+    waiting: list[Variant], running: Iterable[Variant], settled: Container[str]
+) -> Variant | None:
+    """The first variant whose study is settled or nobody's, so that each runs in one process."""
+    busy = [study(variant) for variant in running]
+    for place, variant in enumerate(waiting):
+        if study(variant) in settled or study(variant) not in busy:
+            return waiting.pop(place)
+    return None
+
+
+class Worker:
+    """A process that runs one variant after the other, and is replaced when it dies.
+
+    It starts afresh, since a fork of a process with threads may hang; the tensors of the data are
+    moved to memory that all processes share.
+
+    Args:
+        prepare: As for :func:`run_at_once`.
+        folders: As for :func:`run_at_once`.
+        reporter: Shows the progress of this process.
+    """
+
+    connection: Connection
+
+    def __init__(
+        self, prepare: Callable[[Reporter], Run], folders: Sequence[Path], reporter: Reporter
+    ) -> None:
+        self.prepare = prepare
+        self.folders = folders
+        self.reporter = reporter
+        self._process: BaseProcess | None = None
+
+    def give(self, variant: Variant) -> None:
+        """Have a variant run, in a new process if there is none."""
+        if self._process is None or not self._process.is_alive():
+            self._start()
+        with contextlib.suppress(OSError):  # dead already, which shows when it is listened to
+            self.connection.send(variant)
+
+    def _start(self) -> None:
+        self.connection, there = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=work, args=(there, self.prepare, self.folders, torch.get_num_threads())
+        )
+        try:
+            with without_interrupts():
+                process.start()
+        except RuntimeError as error:  # by torch, before there is a process
+            raise UsageError(
+                f"--jobs needs to share the data among processes, but: {error}; make room there "
+                "(in Docker by --shm-size), or use --jobs 1"
+            ) from error
+        self._process = process
+        there.close()  # so that the end of the process is the end of its messages
+
+    def listen(self) -> list[str] | None:
+        """Wait for a message; what :data:`Run` returned, or ``None`` while it goes on.
+
+        Raises:
+            ChildProcessError: If the process died.
+            StoreError: If it met one.
+        """
+        try:
+            what, *content = self.connection.recv()
+        except (EOFError, OSError):
+            self.reporter.finish(0)
+            raise ChildProcessError(self._end(GRACE)) from None
+        if what == "ran":
+            return list(content[0])
+        if what == "raised":
+            raise content[0]
+        getattr(self.reporter, what)(*content)
+        return None
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        self._end(0)
+
+    def _end(self, grace: float) -> str:
+        if self._process is None:
+            return ""
+        self._process.join(grace)
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+        code = self._process.exitcode or 0
+        if code < 0:
+            often = ", as happens when memory runs out" if code == -9 else ""
+            return f"its process was ended by signal {-code} ({signal.strsignal(-code)}){often}"
+        return f"its process ended with exit code {code}"
+
+
+@contextlib.contextmanager
+def without_interrupts() -> Iterator[None]:
+    """What is started meanwhile does not feel Ctrl-C, not even while it still loads torch."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def work(
+    connection: Connection,
+    prepare: Callable[[Reporter], Run],
+    folders: Sequence[Path],
+    threads: int,
+) -> None:
+    """What a process does: run the variants it is sent, and tell what happens."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows does not pass it on
+    Thread(target=end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    for folder in folders:
+        discover(folder)
+
+    def tell(message: tuple[Any, ...]) -> None:
+        try:
+            connection.send(message)
+        except OSError:  # nobody listens; were it raised, it would count as the model's failure
+            os._exit(1)
+
+    run = prepare(Relay(tell))
+    while True:
+        try:
+            variant = connection.recv()
+        except EOFError:
+            return
+        try:
+            tell(("ran", run(variant)))
+        except StoreError as error:
+            tell(("raised", error))
+
+
+def end_with_parent() -> None:
+    """Even if the parent was killed, no process trains on for nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
