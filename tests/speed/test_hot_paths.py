@@ -13,17 +13,21 @@ import scipy.sparse as sp
 import torch
 
 from baselines.bpr_mf import BPRMF
+from baselines.disengcn import DisenGCN
 from baselines.lightgcn import LightGCN
+from baselines.macridvae import MacridVAE
+from baselines.mmgcn import MMGCN
 from baselines.ngcf import NGCF
 from baselines.vbpr import VBPR
 from benchmark.evaluation import Evaluator
+from benchmark.speed.steps import epoch, prepared
 from models.bipartite_graph import bipartite_graph, symmetric_normalisation
 from models.huign import HUIGN
 from models.interactions import Interactions
 from models.item_graph import co_interaction_graph
 from models.propagation import SparseMatrix
 from models.sampling import NegativeSampler
-from models.training import PairwiseRecommender
+from models.training import PairwiseRecommender, TrainedRecommender
 
 NUM_USERS, NUM_ITEMS, NUM_INTERACTIONS = 943, 1682, 90_000
 
@@ -56,6 +60,16 @@ def test_epoch(
         lambda: model(epochs=1).fit(parts[0]), rounds=3, warmup_rounds=1, iterations=1
     )
     assert len(fitted.history) == 1
+
+
+@pytest.mark.parametrize("cls", [MMGCN, MacridVAE, DisenGCN])
+def test_steps(
+    benchmark: Any, parts: tuple[Interactions, Interactions], cls: type[TrainedRecommender]
+) -> None:
+    form = epoch(model := prepared(cls(), parts[0]), parts[0])
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    benchmark.pedantic(form.run, (2,), setup=form.start, rounds=5, warmup_rounds=1)
+    assert all((old != new).any() for old, new in zip(before, model.parameters(), strict=True))
 
 
 def test_negative_sampling(benchmark: Any, parts: tuple[Interactions, Interactions]) -> None:

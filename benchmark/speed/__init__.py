@@ -1,0 +1,1 @@
+"""How fast the suite is: against its peers, against the hardware, and as the data grow."""
