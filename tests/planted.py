@@ -88,7 +88,8 @@ def small_bench(root: Path, monkeypatch: pytest.MonkeyPatch, draw: bool = False)
     Figures take longer than everything else, so they are left out by default.
     """
     if not draw:
-        monkeypatch.setattr("benchmark.figures.save", lambda *_: None)
+        monkeypatch.setattr("benchmark.outputs.figures.save", lambda *_: None)
+        monkeypatch.setattr("benchmark.outputs.study_plots.drawn", lambda _: b"")
     do_not_wait_for_the_disk(monkeypatch)
     for folder in ("models", "baselines"):
         discover(Path(__file__).parents[1] / folder)

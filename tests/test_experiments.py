@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from planted import Bench, small_bench
+from small_record import run, small_record, table_lines
 
 import models.huign  # noqa: F401  # its label
-from benchmark import figures, tables
 from benchmark.experiments import (
     Variant,
     experiments,
@@ -21,9 +21,10 @@ from benchmark.experiments import (
     table3,
     table4,
 )
+from benchmark.outputs import figures, tables
 from benchmark.presets import EXPERIMENTS
 from benchmark.protocols import SWITCHES
-from models.registry import create
+from models.registry import create, label
 
 HUIGN = Variant("HUIGN", "huign")
 
@@ -72,8 +73,8 @@ def test_the_default_is_one_variant_in_all_experiments_and_the_rest_take_its_tun
 
 def test_the_protocol_study_turns_on_every_switch_alone_and_all_together() -> None:
     cells = protocol(["vbpr", "huign"]).cells
-    for model, base in (("VBPR", Variant("VBPR", "vbpr")), ("HUIGN", HUIGN)):
-        mine = [variant for place, variant in cells if place["model"] == model]
+    for base in (Variant(label("vbpr"), "vbpr"), HUIGN):
+        mine = [variant for place, variant in cells if place["model"] == base.label]
         assert mine[0] == base
         assert [v.switches for v in mine[1:]] == [*((s,) for s in SWITCHES), tuple(SWITCHES)]
         assert all(v.tuned_as == base and not v.fixed for v in mine[1:])
@@ -93,17 +94,9 @@ def test_only_what_models_and_data_allow(
     assert [each.name for each in experiments(names, modalities)] == expected
 
 
-def stored(variant: str, seed: int, value: float) -> dict[str, object]:
-    """A row as the store gives it."""
-    metrics = {f"{metric}@10": value for metric in tables.METRICS}
-    row = {"run_id": f"{variant}-{seed}", "status": "ok", "variant": variant, "seed": seed}
-    about = ("dataset", "data_fingerprint", "split_seed", "modalities", "feature_scaling", "preset")
-    return {**row, **metrics, **dict.fromkeys(about, "x")}
-
-
 def test_cells_are_means_over_seeds_and_name_their_runs() -> None:
-    rows = [("HUIGN 32", 0, 0.1), ("HUIGN 32", 1, 0.3), ("HUIGN", 0, 0.4)]
-    cells = tables.by_cell(table3(HUIGN), pd.DataFrame([stored(*row) for row in rows]), 10)
+    rows = [run("HUIGN 32", 0.1, 0), run("HUIGN 32", 0.3, 1), run("HUIGN", 0.4)]
+    cells = tables.by_cell(table3(HUIGN), pd.DataFrame(rows), 10)
     assert cells["structure"].tolist() == ["32", "32-8-4"]
     assert cells["recall@10"].tolist() == pytest.approx([0.2, 0.4])
     assert cells["recall@10_sd"].tolist() == pytest.approx([0.02**0.5, 0])
@@ -111,14 +104,13 @@ def test_cells_are_means_over_seeds_and_name_their_runs() -> None:
 
 
 def test_the_best_of_each_column_is_bold(tmp_path: Path) -> None:
-    runs = pd.DataFrame([stored("HUIGN 32", 0, 0.12341), stored("HUIGN", 0, 0.12342)])
-    experiment = table3(HUIGN)
-    tables.write_cells(experiment, tables.by_cell(experiment, runs, 10), runs, tmp_path)
-    lines = (tmp_path / "table3.md").read_text().splitlines()
-    [first] = [line for line in lines if line.startswith("| 32 ")]
-    [second] = [line for line in lines if line.startswith("| 32-8-4")]
-    assert "**" not in first  # the same four decimals, yet not the best
-    assert second.count("**0.1234**") == len(tables.METRICS)
+    rows = [run("HUIGN 32", 0.12341, model="huign", tuned_as="HUIGN"), run("HUIGN", 0.12342)]
+    tables.write(small_record(tmp_path, rows, [table3(HUIGN)]))
+    text = (tmp_path / "table3.md").read_text()
+    # the same four decimals, yet not the best
+    assert table_lines(text, "32") == [["<u>0.1234</u>"] * len(tables.METRICS)]
+    assert table_lines(text, "32-8-4") == [["**0.1234**"] * len(tables.METRICS)]
+    assert "- HUIGN 64-16-4: not run yet.\n" in text
 
 
 def test_figure3_draws_a_line_per_variant_over_the_edges() -> None:

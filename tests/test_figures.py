@@ -9,7 +9,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from benchmark import figures
+from benchmark.experiments import ABLATIONS
+from benchmark.outputs import figures
 
 
 def rows(*values: tuple[str, str, int, float]) -> pd.DataFrame:
@@ -17,7 +18,7 @@ def rows(*values: tuple[str, str, int, float]) -> pd.DataFrame:
         [
             {"dataset": "toy", "preset": "quick", "status": "ok", "variant": variant}
             | {"model": model, "seed": seed}
-            | dict.fromkeys(figures.PANELS, value)
+            | {f"{name}@10": value for name in figures.NAMES}
             for variant, model, seed, value in values
         ]
     )
@@ -50,7 +51,7 @@ def test_error_bars_are_the_deviation_over_seeds() -> None:
 
 @pytest.mark.parametrize("value", [0.3, 0.0])
 def test_one_model_alone(value: float, tmp_path: Path) -> None:
-    figures.write_table2(rows(("VBPR", "vbpr", 0, value)), tmp_path)
+    figures.write_table2(rows(("VBPR", "vbpr", 0, value)), 10, tmp_path)
     assert (tmp_path / "table2.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "table2.pdf").read_bytes().startswith(b"%PDF")
 
@@ -60,7 +61,7 @@ def test_the_figure_names_data_axes_and_colours(
 ) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(figures, "save", lambda figure, *_: drawn.append(figure))
-    figures.write_table2(RUNS, tmp_path)
+    figures.write_table2(RUNS, 10, tmp_path)
     [figure] = drawn
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert labels == ["Precision@10", "Recall@10", "NDCG@10"]
@@ -74,12 +75,65 @@ def test_only_what_has_results_is_drawn(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(figures, "save", lambda figure, *_: drawn.append(figure))
     failed = {"dataset": "toy", "preset": "quick", "status": "failed", "variant": "DUIF"}
     runs = pd.concat([RUNS, pd.DataFrame([failed])]).drop(columns="ndcg@10")
-    figures.write_table2(runs, tmp_path)
+    figures.write_table2(runs, 10, tmp_path)
     assert [axes.get_xlabel() for axes in drawn[0].axes] == ["Precision@10", "Recall@10"]
     assert "DUIF" not in [tick.get_text() for tick in drawn[0].axes[0].get_yticklabels()]
 
 
 def test_an_outdated_figure_goes(tmp_path: Path) -> None:
     (tmp_path / "table2.png").touch()
-    figures.write_table2(RUNS.assign(status="failed"), tmp_path)
+    figures.write_table2(RUNS.assign(status="failed"), 10, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def ablation(spread: float) -> pd.DataFrame:
+    """All lines of Figure 3 in the same place; fewer edges at higher thresholds."""
+    return pd.DataFrame(
+        [
+            {"variant": name, "min_co_users": least, "edges": 1000.0 * (9 - least)}
+            | {f"{metric}@5": 0.2 for metric in figures.NAMES}
+            | {f"{metric}@5_sd": spread for metric in figures.NAMES}
+            for name in ABLATIONS
+            for least in (4, 5, 6, 7, 8)
+        ]
+    )
+
+
+def test_lines_that_coincide_stand_side_by_side() -> None:
+    axes = Figure().add_subplot()
+    figures.draw_figure3(axes, ablation(0), "recall@5")
+    places = np.array([line.get_xdata() for line in axes.lines], dtype=float)  # [4, 5]
+    assert len(np.unique(places.round(6))) == 20
+    assert np.abs(places - [4, 5, 6, 7, 8]).max() < 0.4  # over their own bar
+    looks = {(to_hex(line.get_color()), line.get_marker(), line.get_linestyle())
+             for line in axes.lines}  # fmt: skip
+    assert [len(set(each)) for each in zip(*looks, strict=True)] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(("spread", "bars"), [(0.0, 0), (0.01, 4)])
+def test_figure3_has_error_bars_for_several_seeds_only(spread: float, bars: int) -> None:
+    axes = Figure().add_subplot()
+    figures.draw_figure3(axes, ablation(spread), "recall@5")
+    assert len(axes.collections) == bars
+    low, high = axes.get_ylim()
+    assert low <= 0.2 - spread
+    assert high >= 0.2 + spread
+    assert high - low >= 0.05 * 0.2  # noise is not blown up
+
+
+def test_figure3_names_its_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figures, "save", lambda figure, *_: drawn.append(figure))
+    figures.write_figure3(ablation(0), 5, tmp_path)
+    [figure] = drawn
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels[:3] == ["Precision@5", "Recall@5", "NDCG@5"]
+    assert [label for label in labels[3:] if label] == ["edges of the item graph (bars)"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(ABLATIONS)
+
+
+def test_a_figure_is_written_the_same_twice(tmp_path: Path) -> None:
+    figures.write_figure3(ablation(0.01), 5, tmp_path / "one")
+    figures.write_figure3(ablation(0.01), 5, tmp_path / "two")
+    for name in ("figure3.png", "figure3.pdf"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

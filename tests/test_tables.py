@@ -1,50 +1,29 @@
+"""What tables hold, and experiments that are a list of cells."""
+
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
+from small_record import IDENTITY, KS, METRICS, closed, run, small_record, table_lines
 
 import models.huign  # noqa: F401  # its label
-from benchmark import tables
+from benchmark.experiments import Experiment, Variant
+from benchmark.outputs import tables
 
-KS = (5, 10)
-IDENTITY = {
-    "dataset": "toy",
-    "data_fingerprint": "0123456789abcdef",
-    "split_seed": "0",
-    "modalities": "visual",
-    "feature_scaling": "l2_row",
-    "preset": "quick",
-}
-
-
-def run(variant: str, value: float, seed: int = 0, model: str | None = None) -> dict[str, Any]:
-    metrics = {f"{metric}@{k}": value for metric in tables.METRICS for k in KS}
-    model = model or variant.lower()
-    shared = {"run_id": f"{variant}-{seed}", "status": "ok", "reason": "", "model": model}
-    return {**IDENTITY, **shared, "variant": variant, "seed": seed, **metrics}
-
-
-def closed(variant: str, status: str, reason: str) -> dict[str, Any]:
-    row = {"run_id": variant, "status": status, "reason": reason, "model": variant.lower()}
-    return {**IDENTITY, **row, "variant": variant, "seed": float("nan")}
-
-
-def written(folder: Path, *rows: dict[str, Any]) -> tuple[str, str, str]:
-    tables.write_table2(pd.DataFrame(rows), KS, folder)
-    csv, markdown, latex = (
-        (folder / f"table2.{kind}").read_text() for kind in ("csv", "md", "tex")
-    )
-    return csv, markdown, latex
+BASE = Variant("HUIGN", "huign")
+DEEP = Variant("HUIGN deep & wide", "huign", {"levels": (9, 9)}, BASE)
+MADE_UP = Experiment(
+    "table9", "A made-up study", [({"depth_of": 1}, BASE), ({"depth_of": 2}, DEEP)]
+)
 
 
 def test_columns_are_in_the_papers_order_with_anchors_after_them() -> None:
     names = ("Popularity", "HUIGN", "MMGCN", "Mine", "VBPR")
     mean, _ = tables.table2(pd.DataFrame([run(name, 0.5) for name in names]), KS)
     assert list(mean) == ["VBPR", "MMGCN", "HUIGN", "Popularity", "Mine", "improvement_percent"]
-    assert list(mean.index) == [f"{metric}@{k}" for metric in tables.METRICS for k in KS]
+    assert list(mean.index) == [f"{metric}@{k}" for metric in METRICS for k in KS]
 
 
 def test_means_and_deviations_over_seeds() -> None:
@@ -57,95 +36,115 @@ def test_means_and_deviations_over_seeds() -> None:
 
 
 def test_improvement_is_over_the_strongest_of_the_papers_baselines_in_each_row() -> None:
-    rows = [run("VBPR", 0.2), run("MMGCN", 0.1), run("Popularity", 0.9), run("HUIGN", 0.3)]
-    rows[1]["recall@5"] = 0.4
+    rows = [run("VBPR", 0.2), run("MMGCN", 0.1) | {"recall@5": 0.4}, run("Popularity", 0.9),
+            run("HUIGN", 0.3)]  # fmt: skip
     mean, _ = tables.table2(pd.DataFrame(rows), KS)
     assert mean.loc["recall@10", "improvement_percent"] == pytest.approx(50)
     assert mean.loc["recall@5", "improvement_percent"] == pytest.approx(-25)
 
 
 @pytest.mark.parametrize(
-    "rows",
+    "values",
     [
-        [run("VBPR", 0.2), run("Popularity", 0.1)],
-        [run("HUIGN", 0.2), run("Popularity", 0.1)],
-        [run("HUIGN", 0.2), run("VBPR", 0.0)],
+        {"VBPR": 0.2, "Popularity": 0.1},
+        {"HUIGN": 0.2, "Popularity": 0.1},
+        {"HUIGN": 0.2, "VBPR": 0.0},
     ],
     ids=("without HUIGN", "without a baseline", "over nothing"),
 )
-def test_no_improvement_where_there_is_nothing_to_compare(rows: list[dict[str, Any]]) -> None:
-    mean, deviation = tables.table2(pd.DataFrame(rows), KS)
+def test_no_improvement_where_there_is_nothing_to_compare(values: dict[str, float]) -> None:
+    rows = pd.DataFrame([run(name, value) for name, value in values.items()])
+    mean, _ = tables.table2(rows, KS)
     assert mean["improvement_percent"].isna().all()
-    text = tables.marked(mean, deviation, "{}", "{}", " ± ")
-    assert (text["improvement"] == "").all()
 
 
-def test_best_and_second_go_by_exact_values(tmp_path: Path) -> None:
-    rows = [run("VBPR", 0.12341), run("MMGCN", 0.12342), run("HUIGN", 0.12340)]
-    csv, markdown, latex = written(tmp_path, *rows)
-    line = next(line for line in markdown.splitlines() if line.startswith("| recall@10"))
-    assert [cell.strip() for cell in line.split("|")[2:5]] == [
-        "<u>0.1234</u>", "**0.1234**", "0.1234",
+def test_a_new_experiment_comes_out_in_three_forms_with_no_other_edit(tmp_path: Path) -> None:
+    rows = [
+        run("HUIGN", 0.12341), run("HUIGN", 0.12341, 1),
+        run(DEEP.label, 0.1, 0, "huign", tuned_as="HUIGN"),
+        run(DEEP.label, 0.3, 1, "huign", tuned_as="HUIGN"),
     ]  # fmt: skip
-    assert r"recall@10 & \underline{0.1234} & \textbf{0.1234} & 0.1234 &" in latex
-    assert "0.12342" in csv
+    tables.write(small_record(tmp_path, rows, [MADE_UP]))
+    exact = pd.read_csv(tmp_path / "table9.csv")
+    assert exact["depth_of"].tolist() == [1, 2]
+    assert exact["recall@10"].tolist() == pytest.approx([0.12341, 0.2])
+    assert exact["recall@10_sd"].tolist() == pytest.approx([0, 0.02**0.5])
+    assert exact["runs"].tolist()[0] == "HUIGN-0 HUIGN-1"
+    text, tex = ((tmp_path / f"table9.{kind}").read_text() for kind in ("md", "tex"))
+    headings = ["Precision@10", "Recall@10", "NDCG@10", "NDCG@10 (hits)"]
+    assert table_lines(text, "depth_of") == table_lines(tex, r"depth\_of") == [headings]
+    assert table_lines(text, "1") == [["<u>0.1234</u>"] * 4]
+    assert table_lines(text, "2") == [["**0.2000 ± 0.1414**"] * 4]
+    assert table_lines(tex, "2") == [[r"\textbf{0.2000 $\pm$ 0.1414}"] * 4]
+    for words in (MADE_UP.title, "2 seeds of initialisation", "as tuned for HUIGN"):
+        assert words in text
+        assert words in tex
 
 
-def test_equals_share_a_place(tmp_path: Path) -> None:
-    _, markdown, _ = written(tmp_path, run("VBPR", 0.2), run("MMGCN", 0.2), run("HUIGN", 0.1))
-    line = next(line for line in markdown.splitlines() if line.startswith("| recall@10"))
-    assert line.count("**0.2000**") == 2
-    assert "<u>" not in line
+def test_places_named_by_several_columns(tmp_path: Path) -> None:
+    names = ("A", "B", "C", "D")
+    places = [{"loss": loss, "of_all": part} for loss in ("l1", "l2") for part in ("50%", "100%")]
+    cells = [(place, Variant(n, "huign")) for place, n in zip(places, names, strict=True)]
+    rows = [run(name, 0.1 * place) for place, name in enumerate(names)]
+    tables.write(small_record(tmp_path, rows, [Experiment("figure9", "Losses", cells)]))
+    text, tex = ((tmp_path / f"figure9.{kind}").read_text() for kind in ("md", "tex"))
+    assert [cells[:2] for cells in table_lines(text, "l2")] == [
+        ["50%", "<u>0.2000</u>"], ["100%", "**0.3000**"],
+    ]  # fmt: skip
+    assert [cells[0] for cells in table_lines(tex, "l1")] == [r"50\%", r"100\%"]
+    assert tex.count(r"\midrule") == 2  # below the heading, and where the loss changes
 
 
-def test_deviations_are_shown_for_several_seeds_only(tmp_path: Path) -> None:
-    _, markdown, _ = written(tmp_path, run("VBPR", 0.2), run("HUIGN", 0.1))
-    assert "±" not in markdown
-    assert "1 seed." in markdown
-    _, markdown, latex = written(
-        tmp_path, run("VBPR", 0.2, 0), run("VBPR", 0.4, 1), run("HUIGN", 0.1)
-    )
-    assert "**0.3000 ± 0.1414**" in markdown
-    assert r"\textbf{0.3000 $\pm$ 0.1414}" in latex
-    assert "<u>0.1000</u>" in markdown
-    assert "2 seeds." in markdown
+def test_only_cells_with_a_result_have_a_row_and_the_others_a_note(tmp_path: Path) -> None:
+    lost = Variant("HUIGN lost", "huign", {}, BASE)
+    experiment = Experiment("table9", "Study", [*MADE_UP.cells, ({"depth_of": 3}, lost)])
+    rows = [run("HUIGN", 0.1), closed(DEEP.label, "failed", "DivergedError: loss is nan")]
+    tables.write(small_record(tmp_path, rows, [experiment]))
+    assert len(pd.read_csv(tmp_path / "table9.csv")) == 1
+    text, tex = ((tmp_path / f"table9.{kind}").read_text() for kind in ("md", "tex"))
+    reason = "failed, DivergedError: loss is nan."
+    assert text.splitlines()[-2:] == [f"- {DEEP.label}: {reason}", "- HUIGN lost: not run yet."]
+    assert rf"HUIGN deep \& wide: {reason}" in tex
 
 
-def test_models_without_a_result_are_notes(tmp_path: Path) -> None:
-    rows = [run("VBPR", 0.2), closed("MMGCN", "skipped", "needs any modality"),
-            closed("DUIF", "failed", "DivergedError: loss is nan")]  # fmt: skip
-    csv, markdown, _ = written(tmp_path, *rows)
-    assert "MMGCN" not in csv
-    assert "- MMGCN: skipped, needs any modality\n" in markdown
-    assert "- DUIF: failed, DivergedError: loss is nan\n" in markdown
+def test_no_table_for_nothing(tmp_path: Path) -> None:
+    record = small_record(tmp_path, [run("VBPR", 0.1)], [MADE_UP])
+    before = set(tmp_path.iterdir())
+    tables.write(record)
+    assert set(tmp_path.iterdir()) == before
 
 
-def test_no_model_has_a_result(tmp_path: Path) -> None:
-    csv, markdown, latex = written(tmp_path, closed("DUIF", "failed", "why"))
-    assert csv.splitlines()[0] == "metric,improvement_percent"
-    assert "- DUIF: failed, why" in markdown
-    assert r"\bottomrule" in latex
+def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    record = small_record(tmp_path, [run("HUIGN", 0.1), run(DEEP.label, 1 / 3)], [MADE_UP])
+    files = [tmp_path / f"table9.{kind}" for kind in ("csv", "md", "tex")]
+    tables.write(record)
+    before = [file.read_bytes() for file in files]
+    tables.write(record)
+    assert [file.read_bytes() for file in files] == before
 
 
-def test_the_caption_says_what_the_numbers_are(tmp_path: Path) -> None:
-    _, markdown, _ = written(tmp_path, run("VBPR", 0.2))
-    for value in IDENTITY.values():
-        assert value in markdown
+def test_the_caption_says_what_the_numbers_are() -> None:
+    text = tables.caption(pd.DataFrame([run("VBPR", 0.2), closed("NGCF", "failed", "why")]))
+    for name, value in IDENTITY.items():
+        assert value in text or name in ("ks", "vary")
+    assert text.endswith("; 1 seed.")
 
 
-def test_latex_is_escaped_and_balanced(tmp_path: Path) -> None:
-    rows = [run("VBPR", 0.2), run("My_Model & 50%", 0.1, model="mine"), run("HUIGN", 0.3)]
-    _, _, latex = written(tmp_path, *rows)
-    assert r"My\_Model \& 50\%" in latex
-    assert r"ndcg\_hits@10" in latex
-    assert r"+50.00 \%" in latex
-    body = [line for line in latex.splitlines() if "@" in line]
-    assert len(body) == len(tables.METRICS) * len(KS)
-    for line in body:
-        assert line.replace(r"\&", "").count("&") == 4
-        assert line.endswith(r"\\")
-        bare = line.replace(r"\_", "").replace(r"\%", "").replace(r"\&", "")
-        assert not set("_%#~^") & set(bare)
-    assert latex.count("{") == latex.count("}")
-    assert latex.count(r"\begin") == latex.count(r"\end") == 1
-    assert "booktabs" in latex.splitlines()[0]
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"vary": "sampling"}, "over 2 seeds of sampling."),
+        ({"vary": "both"}, "over 2 seeds of initialisation and sampling."),
+        ({"split_seed": "shipped"}, ", split as shipped;"),
+    ],
+)
+def test_the_caption_names_seeds_and_split(told: dict[str, str], expected: str) -> None:
+    rows = [{**run("VBPR", 0.2, seed), **told} for seed in (0, 1)] + [run("EASE", 0.1)]
+    assert expected in tables.caption(pd.DataFrame(rows))
+
+
+def test_the_caption_of_rows_older_than_some_columns() -> None:
+    since = ("split_method", "evaluation_protocol", "vary")
+    rows = pd.DataFrame([run("VBPR", 0.2)]).drop(columns=[*since])
+    assert "by interactions with seed 7" in tables.caption(rows)
+    assert "protocol corrected" in tables.caption(rows)

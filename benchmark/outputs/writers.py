@@ -1,4 +1,4 @@
-"""Everything that is written from stored rows: tables, figures, the manifest."""
+"""Everything that is written from stored rows: tables, figures, the report, the manifest."""
 
 from __future__ import annotations
 
@@ -7,12 +7,38 @@ from datetime import datetime, timezone
 
 import torch
 
-from benchmark import figures, tables
 from benchmark.machine import commit, device_name, versions
+from benchmark.outputs import (
+    curves,
+    figure4,
+    figures,
+    protocol_table,
+    significance,
+    study_plots,
+    study_tables,
+    table1,
+    table2,
+    tables,
+)
+from benchmark.paper import checks, comparison
 from benchmark.record import Record
+from benchmark.report import page
 from benchmark.store import write_atomic
 
-WRITERS = (tables.write, figures.write)
+WRITERS = (
+    table1.write,
+    table2.write,
+    tables.write,
+    protocol_table.write,
+    significance.write,
+    study_tables.write,
+    study_plots.write,
+    figures.write,
+    figure4.write,
+    curves.write,
+    comparison.write,
+    page.write,  # shows what the others have written
+)
 """Called in this order; each writes the files it can, and none for what has no run yet."""
 
 SHOWN = (".csv", ".md", ".tex", ".png", ".pdf", ".html")
@@ -22,6 +48,7 @@ def write_outputs(record: Record, seeds: int, device: torch.device) -> None:
     """All files that the rows allow; nothing if there is no row."""
     if record.runs.empty:
         return
+    checks.write(record.folder.parent)
     for write in WRITERS:
         write(record)
     manifest = {

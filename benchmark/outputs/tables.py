@@ -1,0 +1,187 @@
+"""What tables hold, from stored rows alone, and those that list the cells of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from benchmark.experiments import PAPER_MODELS, Experiment
+from benchmark.outputs.layout import (
+    LATEX,
+    MARKDOWN,
+    Format,
+    latex,
+    listed,
+    markdown,
+    numbers,
+    page,
+    save,
+)
+from benchmark.record import Record
+from benchmark.store import SINCE_THEN
+from models.registry import label
+
+METRICS = ("precision", "recall", "ndcg", "ndcg_hits")
+HEADINGS = {
+    "precision": "Precision@{}",
+    "recall": "Recall@{}",
+    "ndcg": "NDCG@{}",
+    "ndcg_hits": "NDCG@{} (hits)",
+}
+OURS = "huign"
+OF_THEIR_OWN = ("table2", "figure4", "protocol")
+"""Experiments that are not written as the list of their cells."""
+
+PLACES = "Best in bold, second underlined."
+HITS = (
+    "NDCG (hits) takes the ideal list over the hits alone, as the released code does: only this "
+    "one compares with the paper's."
+)
+
+
+def write(record: Record) -> None:
+    """Write every experiment that has a run, if its table is the list of its cells."""
+    for experiment in record.experiments:
+        if experiment.name not in OF_THEIR_OWN:
+            cells = by_cell(experiment, record.runs, record.k)
+            if not cells.empty:
+                write_cells(experiment, cells, record)
+
+
+def by_cell(experiment: Experiment, runs: pd.DataFrame, k: int) -> pd.DataFrame:
+    """One row per place of an experiment that has a result.
+
+    Returns:
+        The place's own columns; every metric's mean over seeds at ``k``, and its standard
+        deviation (0 for a single one) under the metric's name with ``_sd``; and ``runs``, the ids
+        of the rows that it comes from.
+    """
+    done, rows = runs[runs["status"] == "ok"], []
+    for place, variant in experiment.cells:
+        mine = done[done["variant"] == variant.label]
+        if not mine.empty:
+            row = dict(place)
+            for metric in (f"{name}@{k}" for name in METRICS):
+                row[metric] = mine[metric].mean()
+                row[f"{metric}_sd"] = mine[metric].std(ddof=1) if len(mine) > 1 else 0.0
+            rows.append({**row, "runs": " ".join(mine["run_id"])})
+    return pd.DataFrame(rows)
+
+
+def write_cells(experiment: Experiment, cells: pd.DataFrame, record: Record) -> None:
+    """Write an experiment as ``.csv``, ``.md`` and ``.tex``, its places in rows.
+
+    Args:
+        experiment: With places that all have the same columns.
+        cells: Of :func:`by_cell`.
+        record: Where to, and what the caption is about.
+    """
+    first, *others = experiment.cells[0][0]
+    places = cells.set_index(first)
+    shown, printed = (cells_as_text(places, others, record.k, form) for form in (MARKDOWN, LATEX))
+    variants = [variant for _, variant in experiment.cells]
+    bases = {variant.tuned_as.label: None for variant in variants if variant.tuned_as}
+    tuned = [f"Hyper-parameters as tuned for {' and '.join(bases)}."] if bases else []
+    legend = " ".join([caption(record.runs), PLACES, *tuned, HITS])
+    closed = notes([variant.label for variant in variants], record.runs)
+    # where several columns name a place, a rule wherever the first of them changes
+    blocks = [rows for _, rows in printed.groupby(level=0, sort=False)] if others else [printed]
+    save(
+        record.folder / experiment.name,
+        places,
+        page(f"**{experiment.title}**", markdown(shown), legend, listed(closed)),
+        latex(blocks, " ".join([f"{experiment.title}.", legend, *closed]), experiment.name),
+    )
+
+
+def cells_as_text(
+    places: pd.DataFrame, others: Sequence[str], k: int, form: Format
+) -> pd.DataFrame:
+    """What is printed of an experiment's cells.
+
+    Args:
+        places: Of :func:`by_cell`, with the first column that names a place as index.
+        others: The other columns that name a place.
+        k: Cut-off of the metrics.
+        form: The language.
+    """
+    metrics = [f"{name}@{k}" for name in METRICS]
+    deviation = places[[f"{metric}_sd" for metric in metrics]].set_axis(metrics, axis=1)
+    named = places[[*others]].map(lambda value: form.text(str(value)))
+    filled = numbers(places[metrics], deviation, form).rename(columns=heading)
+    return pd.concat([named, filled], axis=1)
+
+
+def table2(runs: pd.DataFrame, ks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Overall performance: metrics in rows, models in columns, anchors after the paper's models.
+
+    Args:
+        runs: Rows of ``runs.csv``, as :meth:`benchmark.store.Store.current` selects them.
+        ks: Cut-offs of the metrics.
+
+    Returns:
+        Means and standard deviations over seeds (0 for a single one). The means have a last
+        column ``improvement_percent``: HUIGN over the paper's strongest other model in this row.
+        A model without a successful run has no column.
+    """
+    done = runs[runs["status"] == "ok"]
+    model_of = dict(zip(done["variant"], done["model"], strict=True))
+    paper, anchors = paper_and_anchors(model_of)
+    metrics = [f"{metric}@{k}" for metric in METRICS for k in ks]
+    grouped = done.reindex(columns=["variant", *metrics]).groupby("variant")
+    mean = grouped.mean().loc[paper + anchors].T.rename_axis("metric")
+    deviation = grouped.std(ddof=1).fillna(0).loc[paper + anchors].T.rename_axis("metric")
+    baselines = [name for name in paper if model_of[name] != OURS]
+    gain = pd.Series(float("nan"), index=metrics)
+    if baselines and len(baselines) < len(paper):
+        strongest = mean[baselines].max(axis=1)
+        gain = 100 * (mean[label(OURS)] / strongest.where(strongest > 0) - 1)
+    return mean.assign(improvement_percent=gain), deviation
+
+
+def paper_and_anchors(model_of: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Labels of the paper's models in the paper's order, and those of the others in their own.
+
+    Args:
+        model_of: Registered names by label.
+    """
+    paper = [name for model in PAPER_MODELS for name in model_of if model_of[name] == model]
+    return paper, [name for name in model_of if name not in paper]
+
+
+def heading(name: str) -> str:
+    """What is printed for a metric such as ``ndcg_hits@10``; other words stay as they are."""
+    metric, _, k = name.partition("@")
+    return HEADINGS[metric].format(k) if metric in HEADINGS else name
+
+
+def caption(runs: pd.DataFrame) -> str:
+    """What the numbers are: data, split, features, budget, protocol and seeds."""
+    told = {**SINCE_THEN, **runs.iloc[0]}
+    seeds = max(runs[runs["status"] == "ok"].groupby("variant")["seed"].nunique(), default=0)
+    drawn = f"by {told['split_method']} with seed {told['split_seed']}"
+    varied = {"both": "initialisation and sampling"}.get(told["vary"], told["vary"])
+    over = f"mean ± standard deviation over {seeds} seeds of {varied}"
+    return (
+        f"Test data of {told['dataset']} (fingerprint {told['data_fingerprint']}), split "
+        f"{'as shipped' if told['split_seed'] == 'shipped' else drawn}; features "
+        f"{told['modalities']}, scaling {told['feature_scaling']}; preset {told['preset']}, "
+        f"protocol {told['evaluation_protocol']}; "
+        f"{over if seeds > 1 else f'{seeds} seed' + 's' * (seeds == 0)}."
+    )
+
+
+def notes(labels: Sequence[str], runs: pd.DataFrame) -> list[str]:
+    """A sentence for each variant without a result, or whose last attempt gave none.
+
+    Args:
+        labels: The variants that are of interest.
+        runs: Rows of ``runs.csv``.
+    """
+    closed = runs[(runs["status"] != "ok") & runs["variant"].isin(labels)]
+    absent = [name for name in dict.fromkeys(labels) if name not in set(runs["variant"])]
+    return [
+        *(f"{row.variant}: {row.status}, {row.reason}." for row in closed.itertuples()),
+        *(f"{name}: not run yet." for name in absent),
+    ]

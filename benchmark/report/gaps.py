@@ -1,0 +1,103 @@
+"""What has no run yet, and the command that would run it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmark.experiments import PAPER_MODELS, Experiment, Variant, experiments
+from benchmark.presets import EXPERIMENTS, PRESETS
+from benchmark.record import Record
+from benchmark.run import parser
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Variants of one experiment that lack a run or some of their seeds.
+
+    Args:
+        name: Of the experiment.
+        title: What it shows.
+        asked: Whether the last call of the program asked for it.
+        missing: Labels of the variants.
+        cells: Number of the experiment's cells.
+        command: What would run them; finished runs are not repeated.
+    """
+
+    name: str
+    title: str
+    asked: bool
+    missing: list[str]
+    cells: int
+    command: str
+
+
+def gaps(record: Record) -> list[Gap]:
+    """Every experiment that these data allow and that is not complete, those asked for first."""
+    models = dict.fromkeys([*PAPER_MODELS, *record.overall["model"]])
+    modalities = [name for name in record.identity["modalities"].split("+") if name != "none"]
+    possible = {each.name: each for each in experiments(models, modalities)}
+    if record.identity["evaluation_protocol"] != "corrected":
+        possible.pop("protocol")
+    found = []
+    for name in EXPERIMENTS:
+        experiment = record.experiment(name)
+        chosen = experiment or possible.get(name)
+        if chosen is not None and (variants := unfinished(record, chosen)):
+            missing = list(dict.fromkeys(variant.label for variant in variants))
+            line = command(record, dict.fromkeys(variant.model for variant in variants), name)
+            asked, cells = experiment is not None, len(chosen.cells)
+            found.append(Gap(name, chosen.title, asked, missing, cells, line))
+    return sorted(found, key=lambda gap: not gap.asked)
+
+
+def seeds(record: Record) -> int:
+    """The largest number of seeds that a variant was run with; 0 without a run."""
+    return max(record.done.groupby("variant")["seed"].nunique(), default=0)
+
+
+def unfinished(record: Record, experiment: Experiment) -> list[Variant]:
+    """Variants without a run, or with fewer seeds than others although a seed matters to them.
+
+    A variant that failed or was skipped is not among them: it was run, and said why it ended.
+    """
+    most, found = seeds(record), []
+    for _, variant in experiment.cells:
+        runs = record.runs[record.runs["variant"] == variant.label]
+        random = any("seed" in json.loads(text) for text in runs.get("params", ()) if text)
+        if runs.empty or (random and runs["seed"].nunique() < most):
+            found.append(variant)
+    return found
+
+
+def command(record: Record, models: Iterable[str], experiment: str) -> str:
+    """The call of the program, with every option that is not at its default.
+
+    Where the data and plug-ins were found is not part of the record.
+    """
+    identity, preset = record.identity, record.identity["preset"]
+    modalities = identity["modalities"].split("+")
+    all_of_them = set(modalities) == set(record.dataset.features) or modalities == ["none"]
+    shipped = identity["split_seed"] == "shipped"
+    defaults = vars(parser().parse_args([])) | {"seeds": PRESETS[preset].seeds}
+    options = {
+        "preset": preset,
+        "seeds": seeds(record) or defaults["seeds"],
+        "vary": identity["vary"],
+        "protocol": identity["evaluation_protocol"],
+        "split_method": identity["split_method"],
+        "split_seed": defaults["split_seed"] if shipped else int(identity["split_seed"]),
+        "modalities": None if all_of_them else modalities,
+        "feature_scaling": identity["feature_scaling"],
+        "ks": list(record.ks),
+        "results_root": record.folder.parent,
+    }
+    words = ["python", "-m", "benchmark.run", "--models", *models]
+    words += ["--experiments", experiment, "--dataset", identity["dataset"]]
+    for option, value in options.items():
+        if value != defaults[option]:
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{option.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
