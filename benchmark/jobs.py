@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 import torch
+from joblib import cpu_count
 from torch import multiprocessing
 
 from benchmark.experiments import Variant
@@ -41,6 +42,11 @@ def settle_threads() -> None:
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
+
+
+def usual_jobs(device: torch.device) -> int:
+    """As many as there are cores for this process, within reason: each holds a model and torch."""
+    return 1 if device.type == "cuda" else min(8, cpu_count())
 
 
 def run_at_once(

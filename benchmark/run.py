@@ -63,9 +63,9 @@ def parser() -> Parser:
         help="trainings per tuned model (default: the preset's)",
     )  # fmt: skip
     budget.add_argument(
-        "--jobs", type=partial(at_least, 1), default=1, metavar="N",
-        help="models trained at the same time, each in a process of its own; results are the same "
-        "(default: 1)",
+        "--jobs", type=partial(at_least, 1), metavar="N",
+        help="models trained at the same time, each in a process of its own; results do not "
+        "depend on it (default: as many as there are cores, at most 8; 1 on a GPU)",
     )  # fmt: skip
     options.add_studies(command.add_argument_group("studies"))
     protocol = command.add_argument_group("protocol")
@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from benchmark.datasets import available, load
     from benchmark.experiments import default_models
+    from benchmark.jobs import usual_jobs
     from benchmark.machine import choose_device
     from benchmark.suite import run_suite
     from benchmark.task import Settings, prepare
@@ -136,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     for task in tasks:
         for key, value in task.dataset.describe().items():
             say(f"{key:>20}  {value}")
-        failures += run_suite(task, console, arguments.jobs, folders)
+        failures += run_suite(task, console, arguments.jobs or usual_jobs(settings.device), folders)
         say(f"results are in {task.store.folder}")
     return 1 if failures else 0
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -23,7 +24,7 @@ from benchmark.search import grid_size
 from benchmark.store import StoreError, code_version, digest
 from benchmark.task import Task
 from benchmark.tuning import Tuner
-from models.errors import UsageError
+from models.errors import DivergedError, UsageError
 from models.recommender import Recommender
 from models.registry import create, model_class
 from models.training import TrainedRecommender
@@ -55,14 +56,18 @@ def run_suite(
     settle_threads()
     try:
         with Reporter(trainings, console) as reporter:
-            if jobs == 1:
-                run = runner(task, reporter)
-                for variant in variants:
-                    failures += run(variant)
-            else:
-                elsewhere = partial(runner, portable(task))
+            here, elsewhere = variants, list[Variant]()
+            if jobs > 1:  # what is stored needs no other process
+                tuner = cache(partial(task.tuner, reporter=Reporter(0, Console(quiet=True))))
+                here = [v for v in variants if is_stored(v, task, tuner)]
+                elsewhere = [v for v in variants if v not in here]
+            run = runner(task, reporter)
+            for variant in here:
+                failures += run(variant)
+            if elsewhere:
+                prepare = partial(runner, portable(task))
                 lost = partial(without_result, task, reporter, "failed")
-                failures = run_at_once(variants, jobs, elsewhere, folders, lost, reporter)
+                failures += run_at_once(elsewhere, jobs, prepare, folders, lost, reporter)
     finally:  # Ctrl-C included: what is stored is shown
         write_outputs(task.record, task.settings.seeds, task.settings.device)
     return failures
@@ -84,6 +89,42 @@ def runner(task: Task, reporter: Reporter) -> Callable[[Variant], list[str]]:
             return run_variant(variant, task, tuner, reporter)
 
     return run
+
+
+def is_stored(variant: Variant, task: Task, tuner: Callable[[tuple[str, ...]], Tuner]) -> bool:
+    """Whether running a variant would repeat no training."""
+    cls, base = model_class(variant.model), variant.tuned_as or variant
+    if cls.missing_modality(list(task.parts.train.features)) is not None:
+        return True
+    judge = tuner(deciding(task.switches(base)))
+    search = judge.search(base)
+    if search is not None and len(judge.recorded(search)) < len(search.cells):
+        return False
+    try:
+        params = judge.tune(base).params
+    except DivergedError:
+        return True
+    trainer, ids = tuner(deciding(task.switches(variant))), task.store.ids("runs")
+    seeds = range(seeds_of(variant, task.settings.seeds))
+    models = [made(variant, seed, params, trainer, task) for seed in seeds]
+    return all(identified(variant, seed, models[seed], task) in ids for seed in seeds)
+
+
+def made(
+    variant: Variant, seed: int, tuned: Mapping[str, Any], trainer: Tuner, task: Task
+) -> Recommender:
+    """The model of one run, with its final hyper-parameters, not yet trained."""
+    random = seeded(model_class(variant.model), seed, task.settings.vary)
+    return create(variant.model, **{**trainer.fixed(variant), **random, **tuned})
+
+
+def identified(variant: Variant, seed: int, model: Recommender, task: Task) -> str:
+    """The id of one run: the same for all seeds, but for its end."""
+    params = {name: value for name, value in model.params().items() if name != "seed"}
+    if task.settings.vary == "sampling":
+        params.pop("sampling_seed", None)
+    row = told_apart(common(variant, task))
+    return f"{digest(**row, params=params, code=code_version(type(model)))}-{seed}"
 
 
 def seeds_of(variant: Variant, seeds: int) -> int:
@@ -136,8 +177,7 @@ def run_variant(
         tuned = judge.tune(base)
         trainer = tuner(deciding(task.switches(variant)))
         for seed in range(seeds_of(variant, task.settings.seeds)):
-            random = seeded(cls, seed, task.settings.vary)
-            model = create(variant.model, **{**trainer.fixed(variant), **random, **tuned.params})
+            model = made(variant, seed, tuned.params, trainer, task)
             reporter.line(train_and_test(variant, seed, model, task, trainer, row))
             reporter.finish()
     except StoreError:
@@ -208,10 +248,7 @@ def train_and_test(
     Returns:
         A line about the result.
     """
-    params = {name: value for name, value in model.params().items() if name != "seed"}
-    if task.settings.vary == "sampling":
-        params.pop("sampling_seed", None)
-    run_id = f"{digest(**told_apart(row), params=params, code=code_version(type(model)))}-{seed}"
+    run_id = identified(variant, seed, model, task)
     if task.store.reuse(run_id, task.row):
         return f"{variant.label}, seed {seed}: stored already"
     started = datetime.now(timezone.utc)

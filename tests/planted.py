@@ -67,10 +67,10 @@ class Bench:
         (self.plugins / file).write_text(source)
 
     def arguments(self, *arguments: str) -> list[str]:
-        """The command line on these folders; on the processor, the same numbers everywhere."""
+        """The command line on these folders; on the processor, in this process."""
         folders = ["--data-root", str(self.data), "--results-root", str(self.results)]
         plugins = ["--plugins", str(self.plugins)] if self.plugins.exists() else []
-        return [*arguments, *folders, *plugins, "--device", "cpu"]
+        return ["--jobs", "1", *arguments, *folders, *plugins, "--device", "cpu"]
 
     def run(self, *arguments: str) -> int:
         """The exit code of the command in this process."""
