@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmark.run import parser
+from benchmark import run, tune
+from benchmark.options import Parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md"]
@@ -19,9 +21,11 @@ LINKS = [
     if not link.startswith("http")
 ]
 COMMANDS = [
-    command.partition("#")[0].replace("<your data>", "data")
+    (parser, command.partition("#")[0].replace("<your data>", "data"))
     for page in PAGES
-    for command in re.findall(r"-m benchmark\.run (.+)", page.read_text(encoding="utf-8"))
+    for name, parser in (("run", run.parser), ("tune", tune.parser))
+    for command in re.findall(rf"-m benchmark\.{name} (--.+)", page.read_text(encoding="utf-8"))
+    if "`" not in command  # in a sentence, not in a block
 ]
 
 
@@ -30,8 +34,8 @@ def test_every_linked_file_exists(page: Path, link: str) -> None:
     assert (page.parent / link).exists()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_parses(command: str) -> None:
+@pytest.mark.parametrize(("parser", "command"), COMMANDS)
+def test_every_command_parses(parser: Callable[[], Parser], command: str) -> None:
     arguments = parser().parse_args(shlex.split(command))
     assert arguments.all or arguments.models
 
