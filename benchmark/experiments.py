@@ -21,6 +21,15 @@ STRUCTURES = ((32,), (32, 8), (32, 8, 4), (64, 16, 4), (64, 32, 8, 4))
 MIN_CO_USERS = (4, 5, 6, 7, 8)
 """Figure 3: the paper's "> 3" to "> 7" common users of two connected items."""
 
+NEEDS = {
+    "table3": "huign among the models and a modality",
+    "table4": "huign among the models and two modalities",
+    "figure3": "huign among the models and a modality",
+    "figure4": "huign among the models and a modality",
+    "protocol": "--protocol corrected",
+}
+"""Without which there is no such experiment, see :func:`experiments`; for messages."""
+
 ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "HUIGN": {},
     "HUIGN-C": {"entropy_weight": 0.0},

@@ -56,6 +56,7 @@ def run_at_once(
     folders: Sequence[Path],
     lost: Callable[[Variant, str], str],
     reporter: Reporter,
+    settled: Iterable[str],
 ) -> list[str]:
     """Run variants in up to ``jobs`` processes, those first that others are tuned by.
 
@@ -66,6 +67,7 @@ def run_at_once(
         folders: Where models are discovered there.
         lost: Told of a variant whose process died, and how it ended; returns a line about it.
         reporter: Shows the progress of all of them.
+        settled: Labels of the variants whose studies are complete.
 
     Returns:
         A line for each variant that failed.
@@ -76,8 +78,7 @@ def run_at_once(
     """
     waiting = sorted(variants, key=lambda variant: variant.tuned_as is not None)
     workers = [Worker(prepare, folders, reporter.beside()) for _ in range(jobs)]
-    running: dict[Worker, Variant] = {}
-    settled: set[str] = set()
+    running, settled = dict[Worker, Variant](), set(settled)
     failures: list[str] = []
     try:
         while waiting or running:
@@ -187,9 +188,12 @@ class Worker:
         if self._process is None:
             return ""
         self._process.join(grace)
+        stuck = self._process.is_alive()
         self._process.kill()
         self._process.join()
         self.connection.close()
+        if stuck:
+            return "its process broke down and would not end, so it was killed"
         code = self._process.exitcode or 0
         if code < 0:
             often = ", as happens when memory runs out" if code == -9 else ""

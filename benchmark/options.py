@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.presets import FEATURE_SCALING, PRESETS, SPLIT_METHODS, VARY
+from benchmark.presets import FEATURE_SCALING, PRESETS, SPLIT_METHODS
 from benchmark.protocols import PROTOCOLS
 from models.errors import UsageError
 
@@ -48,10 +48,6 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
         "--preset", choices=PRESETS, default="quick",
         help="quick: minutes on a laptop; paper: the paper's grid, epochs, patience and five seeds "
         "(default: quick)",
-    )  # fmt: skip
-    group.add_argument(
-        "--vary", choices=VARY, default="both",
-        help="what the seeds are of; the seed of the other stays 0 (default: both)",
     )  # fmt: skip
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
@@ -112,9 +108,3 @@ def add_places(group: argparse._ArgumentGroup) -> None:
         "--results-root", type=Path, default=Path("results"), metavar="FOLDER",
         help="results go to FOLDER/<dataset> (default: results)",
     )  # fmt: skip
-
-
-def check_studies(arguments: argparse.Namespace) -> None:
-    """Raise :class:`UsageError` for options of a study that do not fit each other."""
-    if arguments.trials is not None and arguments.sampler == "grid":
-        raise UsageError("--trials is for --sampler tpe: a grid has as many trials as cells")

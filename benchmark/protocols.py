@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 SWITCHES = {
     "select_on_test": "the best epoch is chosen by recall on the test data",
-    "late_stop": "training stops two epochs later, at the 22nd without a better one",
+    "late_stop": "training stops after two more epochs without a better one",
     "known_validation": "validation items stay candidates when the test items are ranked",
     "soft_mask": "known items are scored 1e-5 instead of being left out of the ranking",
 }

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from benchmark import options
+from benchmark.command import called, discover_models, prepared
 from benchmark.options import Parser, at_least
-from benchmark.presets import EXPERIMENTS, PRESETS
+from benchmark.presets import EXPERIMENTS, VARY
 from models.errors import UsageError
 
 EPILOG = """\
@@ -63,6 +63,10 @@ def parser() -> Parser:
         help="trainings per tuned model (default: the preset's)",
     )  # fmt: skip
     budget.add_argument(
+        "--vary", choices=VARY, default="both",
+        help="what the seeds are of; the seed of the other stays 0 (default: both)",
+    )  # fmt: skip
+    budget.add_argument(
         "--jobs", type=partial(at_least, 1), metavar="N",
         help="models trained at the same time, each in a process of its own; results do not "
         "depend on it (default: as many as there are cores, at most 8; 1 on a GPU)",
@@ -83,75 +87,35 @@ def run(arguments: argparse.Namespace) -> int:
     # imported here so that --help and a mistyped option answer at once, without loading torch
     from rich.console import Console
 
-    from benchmark.datasets import available, load
-    from benchmark.experiments import default_models
+    from benchmark.datasets import MADE_UP, available
     from benchmark.jobs import usual_jobs
-    from benchmark.machine import choose_device
     from benchmark.suite import run_suite
-    from benchmark.task import Settings, prepare
-    from models.registry import discover, label, model_class, registered
+    from models.registry import label, registered
 
-    options.check_studies(arguments)
-    console = Console(stderr=True)
-    root = Path(__file__).parent.parent
-    folders = [root / "models", root / "baselines"]
-    if arguments.plugins is not None:
-        folders.append(arguments.plugins)
-    for folder in folders:
-        discover(folder)
+    folders = discover_models(arguments.plugins)
     if arguments.list:
-        print("data sets:", ", ".join(available(arguments.data_root)))
+        print("data sets:", ", ".join([*available(arguments.data_root), *MADE_UP]))
         print("models:   ", ", ".join(f"{name} ({label(name)})" for name in sorted(registered())))
         return 0
     if not arguments.all and not arguments.models:
         raise UsageError("nothing to run: give --all, or --models with names from --list")
-    models = default_models() if arguments.all else list(dict.fromkeys(arguments.models))
-    for name in models:
-        model_class(name)
-    preset = PRESETS[arguments.preset]
-    settings = Settings(
-        models=models,
-        experiments=arguments.experiments or (EXPERIMENTS if arguments.all else ("table2",)),
-        preset=preset,
-        seeds=preset.seeds if arguments.seeds is None else arguments.seeds,
-        vary=arguments.vary,
-        protocol=arguments.protocol,
-        device=choose_device(arguments.device),
-        modalities=arguments.modalities,
-        feature_scaling=arguments.feature_scaling,
-        split_method=arguments.split_method,
-        split_seed=arguments.split_seed,
-        ks=sorted(set(arguments.ks)),
-        results_root=arguments.results_root,
-        storage=arguments.storage,
-        sampler=arguments.sampler,
-        trials=arguments.trials,
-    )
-    # all of them before the first training, so that no mistake shows after hours
-    tasks = [
-        prepare(load(name, arguments.data_root), settings)
-        for name in dict.fromkeys(arguments.datasets)
-    ]
+    console = Console(stderr=True)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     failures = []
-    for task in tasks:
+    for task in prepared(arguments):
         for key, value in task.dataset.describe().items():
             say(f"{key:>20}  {value}")
-        failures += run_suite(task, console, arguments.jobs or usual_jobs(settings.device), folders)
+        for line in task.left_out:
+            say(f"{'left out':>20}  {line}")
+        jobs = arguments.jobs or usual_jobs(task.settings.device)
+        failures += run_suite(task, console, jobs, folders)
         say(f"results are in {task.store.folder}")
     return 1 if failures else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code: 2 for a mistake in the call, 130 after Ctrl-C."""
-    try:
-        return run(parser().parse_args(argv))
-    except UsageError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with what is left", file=sys.stderr)
-        return 130
+    """Entry point; returns the exit code, see :func:`benchmark.command.called`."""
+    return called(run, parser(), argv)
 
 
 if __name__ == "__main__":

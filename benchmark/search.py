@@ -12,14 +12,37 @@ from optuna.trial import Trial
 from sklearn.model_selection import ParameterGrid
 
 from benchmark.presets import Preset
+from benchmark.store import NUMBERS
+from models.errors import UsageError
 from models.recommender import Recommender
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
+KINDS = ((int, float), str)  # True and False are whole numbers, too
+"""Of candidates: what storages of studies keep, and what has an order."""
+
+COLUMNS = (
+    "run_id", "variant", "model", "state", "value", "epochs", "seconds", "reason",
+    "sampler", "planned", "space",
+)  # fmt: skip
+"""Of ``trials.csv``, beside one for each hyper-parameter."""
+
 
 def grid(model: type[Recommender], preset: Preset) -> dict[str, list[Any]]:
-    """The candidates of a model's hyper-parameters, narrowed where the preset says so."""
-    return {name: list(preset.grid.get(name, own)) for name, own in model.search_space.items()}
+    """The candidates of a model's hyper-parameters, narrowed where the preset says so.
+
+    Raises:
+        UsageError: If they could not be told apart, or not from the rest of a row, once stored.
+    """
+    found = {name: list(preset.grid.get(name, own)) for name, own in model.search_space.items()}
+    for name, candidates in found.items():
+        where = f"'{name}' in the search space of '{model.__name__}'"
+        if name in (*COLUMNS, *NUMBERS):
+            raise UsageError(f"{where} is also a column of the results: call it something else")
+        alike = any(all(isinstance(each, kind) for each in candidates) for kind in KINDS)
+        if not candidates or not alike or len(set(map(str, candidates))) < len(candidates):
+            raise UsageError(f"{where} needs numbers or texts, each once (got {candidates})")
+    return found
 
 
 def grid_size(model: type[Recommender], preset: Preset, trials: int | None = None) -> int:

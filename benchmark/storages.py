@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -22,7 +23,6 @@ from sqlalchemy.exc import (
 )
 
 from benchmark.store import StoreError
-from models.errors import UsageError
 
 PACKAGES = {
     "psycopg": "psycopg[binary]",
@@ -41,8 +41,8 @@ def opened(storage: str) -> Iterator[BaseStorage]:
             ``postgresql://USER:PASSWORD@HOST/NAME``.
 
     Raises:
-        UsageError: If the address is none, or its driver is not installed.
-        StoreError: If the file or the server cannot be used, now or later.
+        StoreError: If the address is none, its driver is not installed, or the file or the server
+            cannot be used, now or later.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     name, advice = described(storage)
@@ -71,7 +71,7 @@ def described(storage: str) -> tuple[str, str]:
     try:
         url = make_url(storage)
     except ArgumentError:
-        raise UsageError(
+        raise StoreError(
             f"--storage '{storage}' is no place for studies: give journal:PATH, sqlite:///PATH, "
             "postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME"
         ) from None
@@ -103,18 +103,20 @@ def journal(path: Path) -> BaseStorage:
 def rdb(storage: str, name: str, attempts: int = 3) -> optuna.storages.RDBStorage:
     """Connect to a data base, where somebody else may be creating the tables just now."""
     url = make_url(storage)
-    if url.get_backend_name() == "sqlite" and "timeout" not in url.query:
-        url = url.update_query_dict({"timeout": "60"})  # seconds to wait while others write
+    if url.get_backend_name() == "sqlite":
+        url = url.update_query_dict({"timeout": "60"} | url.query)  # seconds while others write
+        with contextlib.suppress(OSError):  # which opening the file tells better
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     try:
         return optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
     except ImportError as error:
         driver = getattr(error.__cause__, "name", None) or "a driver"
-        raise UsageError(
+        raise StoreError(
             f"--storage '{name}' needs the module '{driver}': "
             f"pip install '{PACKAGES.get(driver, driver)}'"
         ) from error
     except ArgumentError as error:
-        raise UsageError(f"--storage '{name}' is of no known kind: {error}") from error
+        raise StoreError(f"--storage '{name}' is of no known kind: {error}") from error
     except (OperationalError, IntegrityError, ProgrammingError):
         if attempts == 1:
             raise

@@ -35,7 +35,8 @@ SINCE_THEN = {
     "vary": "both",
     "switches": "",
 }
-"""What rows older than these columns hold in them; ids leave it out, and so stay as they were."""
+"""What rows older than these columns stand for, though they hold nothing there; ids leave it out,
+and so stay as they were."""
 
 STALE_SECONDS = 3600.0
 """Age at which a temporary file is somebody's who will not come back for it."""
@@ -152,7 +153,7 @@ class Store:
         records = [
             record
             for record in self._read(table)
-            if all(record.get(name, SINCE_THEN.get(name)) == v for name, v in where.items())
+            if all((record.get(name) or SINCE_THEN.get(name, "")) == v for name, v in where.items())
         ]
         rows = pd.DataFrame(records)
         try:
@@ -181,17 +182,23 @@ class Store:
             if records.pop(run_id, None) is not None:
                 self._write(table, records.values())
 
-    def reuse(self, run_id: str, identity: Mapping[str, str]) -> bool:
+    def reuse(self, run_id: str, identity: Mapping[str, str], study: str) -> bool:
         """Whether a run is stored; if so, it counts.
 
-        A newer one may stand in its place, of code that has since been changed back.
+        A newer one may stand in its place, of code that has since been changed back; and another
+        study may have come to the same hyper-parameters.
         """
         with self._lock:
             records = {record["run_id"]: record for record in self._read("runs")}
-            if run_id in records and run_id not in set(self.current(identity)["run_id"]):
+            if run_id not in records:
+                return False
+            if run_id not in set(self.current(identity)["run_id"]):
                 records[run_id] = records.pop(run_id)  # now the last and so the newest
-                self._write("runs", records.values())
-        return run_id in records
+            elif records[run_id].get("study", "") == study:
+                return True
+            records[run_id]["study"] = study
+            self._write("runs", records.values())
+        return True
 
     def current(self, identity: Mapping[str, str]) -> pd.DataFrame:
         """The runs that count: of every variant the newest configuration, with all its seeds.

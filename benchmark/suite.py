@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import Timeout
 from rich.console import Console
 
 from benchmark import intents
 from benchmark.experiments import Variant
-from benchmark.jobs import run_at_once, settle_threads
+from benchmark.jobs import run_at_once, settle_threads, study
 from benchmark.machine import commit, device_name, versions
 from benchmark.outputs.writers import write_outputs
 from benchmark.progress import Reporter
@@ -24,7 +25,7 @@ from benchmark.search import grid_size
 from benchmark.store import StoreError, code_version, digest
 from benchmark.task import Task
 from benchmark.tuning import Tuner
-from models.errors import DivergedError, UsageError
+from models.errors import UsageError
 from models.recommender import Recommender
 from models.registry import create, model_class
 from models.training import TrainedRecommender
@@ -46,11 +47,12 @@ def run_suite(
         A line for each model that failed.
     """
     # one of several experiments may ask for the same variant
+    settings = task.settings
     cells = [cell for experiment in task.experiments for cell in experiment.cells]
     variants, failures = list({variant.label: variant for _, variant in cells}.values()), []
     trainings = sum(
-        grid_size(model_class(v.model), task.settings.preset, task.settings.trials)
-        + seeds_of(v, task.settings.seeds)
+        (0 if v.tuned_as else grid_size(model_class(v.model), settings.preset, settings.trials))
+        + seeds_of(v, settings.seeds)
         for v in variants
     )
     settle_threads()
@@ -67,9 +69,13 @@ def run_suite(
             if elsewhere:
                 prepare = partial(runner, portable(task))
                 lost = partial(without_result, task, reporter, "failed")
-                failures += run_at_once(elsewhere, jobs, prepare, folders, lost, reporter)
-    finally:  # Ctrl-C included: what is stored is shown
-        write_outputs(task.record, task.settings.seeds, task.settings.device)
+                settled = {study(variant) for variant in here}
+                failures += run_at_once(elsewhere, jobs, prepare, folders, lost, reporter, settled)
+    except KeyboardInterrupt:
+        console.print("stopping; what is stored is drawn first, Ctrl-C again leaves that out")
+        raise
+    finally:
+        write_outputs(task.record, settings.seeds, settings.device)
     return failures
 
 
@@ -85,29 +91,40 @@ def runner(task: Task, reporter: Reporter) -> Callable[[Variant], list[str]]:
     tuner = cache(partial(task.tuner, reporter=reporter))
 
     def run(variant: Variant) -> list[str]:
-        with task.store.claim(variant.label):
+        claim = task.store.claim(variant.label)
+        try:
+            claim.acquire(timeout=0)
+        except Timeout:
+            reporter.start(f"{variant.label}: waiting for another process that runs it", None)
+            claim.acquire()
+        try:
             return run_variant(variant, task, tuner, reporter)
+        finally:
+            claim.release()
 
     return run
 
 
 def is_stored(variant: Variant, task: Task, tuner: Callable[[tuple[str, ...]], Tuner]) -> bool:
-    """Whether running a variant would repeat no training."""
+    """Whether running a variant would train nothing, be it that it fails before it could."""
     cls, base = model_class(variant.model), variant.tuned_as or variant
     if cls.missing_modality(list(task.parts.train.features)) is not None:
         return True
     judge = tuner(deciding(task.switches(base)))
-    search = judge.search(base)
-    if search is not None and len(judge.recorded(search)) < len(search.cells):
-        return False
     try:
+        search = judge.search(base)
+        if search is not None and len(judge.recorded(search)) < len(search.cells):
+            return False
         params = judge.tune(base).params
-    except DivergedError:
+        trainer, ids = tuner(deciding(task.switches(variant))), task.store.ids("runs")
+        return all(
+            identified(variant, seed, made(variant, seed, params, trainer, task), task) in ids
+            for seed in range(seeds_of(variant, task.settings.seeds))
+        )
+    except StoreError:
+        raise
+    except Exception:  # all trials diverged, or it cannot be made
         return True
-    trainer, ids = tuner(deciding(task.switches(variant))), task.store.ids("runs")
-    seeds = range(seeds_of(variant, task.settings.seeds))
-    models = [made(variant, seed, params, trainer, task) for seed in seeds]
-    return all(identified(variant, seed, models[seed], task) in ids for seed in seeds)
 
 
 def made(
@@ -174,7 +191,7 @@ def run_variant(
         judge = tuner(deciding(task.switches(base)))
         search = judge.search(base)
         row["study"] = "" if search is None else search.study  # also if it comes to nothing
-        tuned = judge.tune(base)
+        tuned = judge.tune(base, counted=variant.tuned_as is None)
         trainer = tuner(deciding(task.switches(variant)))
         for seed in range(seeds_of(variant, task.settings.seeds)):
             model = made(variant, seed, tuned.params, trainer, task)
@@ -249,7 +266,7 @@ def train_and_test(
         A line about the result.
     """
     run_id = identified(variant, seed, model, task)
-    if task.store.reuse(run_id, task.row):
+    if task.store.reuse(run_id, task.row, row["study"]):
         return f"{variant.label}, seed {seed}: stored already"
     started = datetime.now(timezone.utc)
     fitted = tuner.trained(f"{variant.label}, seed {seed}", model)

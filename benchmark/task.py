@@ -12,7 +12,7 @@ import torch
 
 from benchmark.datasets import Dataset
 from benchmark.evaluation import Evaluator
-from benchmark.experiments import Experiment, Variant, experiments
+from benchmark.experiments import NEEDS, Experiment, Variant, experiments
 from benchmark.features import scale_features, select_modalities
 from benchmark.presets import Preset
 from benchmark.progress import Reporter
@@ -93,6 +93,13 @@ class Task:
         return [e for e in asked if e.name != "protocol" or self.settings.protocol == "corrected"]
 
     @property
+    def left_out(self) -> list[str]:
+        """What was asked for and is not among :attr:`experiments`, and what that would take."""
+        found = {each.name for each in self.experiments}
+        asked = [name for name in self.settings.experiments if name not in found]
+        return [f"{name}, which needs {NEEDS[name]}" for name in asked]
+
+    @property
     def row(self) -> dict[str, str]:
         """What all rows of one table agree in."""
         return {**self.identity, "ks": " ".join(map(str, self.settings.ks))}
@@ -128,7 +135,8 @@ class Task:
             preset = replace(preset, patience=preset.patience + LATE_EPOCHS)
         on_test = "select_on_test" in switches
         judge = self.test(switches, (JUDGED_AT,)) if on_test else self.validation
-        identity = {**self.identity, "switches": "+".join(switches)}
+        # trials are all of seed 0, whatever the seeds of runs vary
+        identity = {**self.identity, "vary": "both", "switches": "+".join(switches)}
         return Tuner(
             self.parts.train, judge, preset, identity, self.store, reporter,
             self.settings.storage, self.settings.sampler, self.settings.trials,
@@ -164,4 +172,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
         "vary": settings.vary,
     }
     store = Store(settings.results_root / dataset.name)
-    return Task(dataset, settings, parts.to(settings.device), identity, store)
+    task = Task(dataset, settings, parts.to(settings.device), identity, store)
+    if not task.experiments:
+        raise UsageError(f"nothing to run on '{dataset.name}': {'; '.join(task.left_out)}")
+    return task

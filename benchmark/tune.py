@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import options
-from benchmark.presets import PRESETS
+from benchmark.command import called, discover_models, prepared
 from benchmark.protocols import PROTOCOLS, deciding
 from models.errors import UsageError
 
@@ -60,6 +58,8 @@ def parser() -> options.Parser:
     )
     which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
     options.add_data(what)
+    # studies are the same whatever is trained and tested with what they found
+    command.set_defaults(experiments=["table2"], seeds=1, vary="both", ks=[1])
     options.add_budget(command.add_argument_group("how much work"))
     options.add_studies(command.add_argument_group("studies"))
     options.add_protocol(command.add_argument_group("protocol"))
@@ -72,57 +72,30 @@ def run(arguments: argparse.Namespace) -> int:
     # imported here so that --help and a mistyped option answer at once, without loading torch
     from rich.console import Console
 
-    from benchmark.datasets import load
-    from benchmark.experiments import Variant, default_models
     from benchmark.jobs import settle_threads
-    from benchmark.machine import choose_device
     from benchmark.progress import Reporter
     from benchmark.search import grid_size
-    from benchmark.task import Settings, prepare
-    from models.registry import discover, label, model_class
+    from models.registry import model_class
 
-    options.check_studies(arguments)
-    root = Path(__file__).parent.parent
-    for folder in (root / "models", root / "baselines", arguments.plugins):
-        if folder is not None:
-            discover(folder)
-    models = default_models() if arguments.all else list(dict.fromkeys(arguments.models))
-    variants = [Variant(label(name), name) for name in models if model_class(name).search_space]
-    settings = Settings(
-        models=models,
-        experiments=("table2",),
-        preset=PRESETS[arguments.preset],
-        seeds=1,
-        vary=arguments.vary,
-        protocol=arguments.protocol,
-        device=choose_device(arguments.device),
-        modalities=arguments.modalities,
-        feature_scaling=arguments.feature_scaling,
-        split_method=arguments.split_method,
-        split_seed=arguments.split_seed,
-        ks=(10,),
-        results_root=arguments.results_root,
-    )
-    names = dict.fromkeys(arguments.datasets)
-    tasks = [prepare(load(name, arguments.data_root), settings) for name in names]
+    discover_models(arguments.plugins)
+    tasks = prepared(arguments)
     settle_threads()
     failed = 0
     for task in tasks:
-        here = list(task.parts.train.features)
-        usable = [v for v in variants if model_class(v.model).missing_modality(here) is None]
-        sizes = [grid_size(model_class(v.model), settings.preset, arguments.trials) for v in usable]
-        reporter = Reporter(sum(sizes), Console(stderr=True))
-        tuner = replace(
-            task.tuner(deciding(PROTOCOLS[arguments.protocol]), reporter),
-            storage=arguments.storage,
-            sampler=arguments.sampler,
-            trials=arguments.trials,
-        )
+        table2, features = task.experiments[0], list(task.parts.train.features)
+        every = [(variant, model_class(variant.model)) for _, variant in table2.cells]
+        tuned = [
+            (v, cls) for v, cls in every if cls.search_space and not cls.missing_modality(features)
+        ]
+        variants = [variant for variant, _ in tuned]
+        trials = sum(grid_size(cls, task.settings.preset, task.settings.trials) for _, cls in tuned)
+        reporter = Reporter(trials, Console(stderr=True))
+        tuner = task.tuner(deciding(PROTOCOLS[task.settings.protocol]), reporter)
         if arguments.status:
-            print(status(task.dataset.name, tuner, usable))
+            print(status(task.dataset.name, tuner, variants))
         else:
             with reporter:
-                failed += work(tuner, usable)
+                failed += work(tuner, variants)
     return 1 if failed else 0
 
 
@@ -189,15 +162,8 @@ def status(dataset: str, tuner: Tuner, variants: Sequence[Variant]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code: 2 for a mistake in the call, 130 after Ctrl-C."""
-    try:
-        return run(parser().parse_args(argv))
-    except UsageError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with what is left", file=sys.stderr)
-        return 130
+    """Entry point; returns the exit code, see :func:`benchmark.command.called`."""
+    return called(run, parser(), argv)
 
 
 if __name__ == "__main__":

@@ -156,12 +156,16 @@ class Tuner:
         """All that makes one training on the same data differ from another."""
         return f"{type(model)} {model!r}", self.validation, self.preset.patience
 
-    def tune(self, variant: Variant) -> Tuned:
+    def tune(self, variant: Variant, counted: bool = True) -> Tuned:
         """The best hyper-parameters of a variant, by a study that any process may take part in.
 
         One process alone runs the trials one by one and always in the same order: what is pruned
         depends on the trials before it, and so the outcome does not depend on interruptions. The
         best trial's model, of seed 0, is remembered if it ran here just now.
+
+        Args:
+            variant: What is tuned.
+            counted: Whether stored trials count as done in the progress bar, once per study.
 
         Raises:
             DivergedError: If no trial came to an end.
@@ -170,7 +174,8 @@ class Tuner:
         if search is None:
             return Tuned({}, "")
         recorded = self.recorded(search)
-        self.reporter.finish(len(recorded))
+        if counted:
+            self.reporter.finish(len(recorded))
         if len(recorded) < len(search.cells):
             self.take_part(variant, search, best)
             recorded = self.recorded(search)
@@ -255,7 +260,8 @@ class Tuner:
             tell(trial, TrialState.FAIL, reason=str(error))
         except Exception as error:
             failed = tell(trial, TrialState.FAIL, crash=f"{type(error).__name__}: {error}")
-            self.store.append("trials", trial_row(variant, search, cell, failed))
+            if cell not in self.recorded(search):  # by who took this process for dead
+                self.store.append("trials", trial_row(variant, search, cell, failed))
             raise
         else:
             tell(trial, TrialState.COMPLETE, fitted.validation, epochs=fitted.epochs)

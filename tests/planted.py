@@ -67,14 +67,14 @@ class Bench:
         (self.plugins / file).write_text(source)
 
     def arguments(self, *arguments: str) -> list[str]:
-        """The command line on these folders; on the processor, in this process."""
+        """The options that every command takes, for these folders and the processor."""
         folders = ["--data-root", str(self.data), "--results-root", str(self.results)]
         plugins = ["--plugins", str(self.plugins)] if self.plugins.exists() else []
-        return ["--jobs", "1", *arguments, *folders, *plugins, "--device", "cpu"]
+        return [*arguments, *folders, *plugins, "--device", "cpu"]
 
     def run(self, *arguments: str) -> int:
         """The exit code of the command in this process."""
-        return main(self.arguments(*arguments))
+        return main(self.arguments("--jobs", "1", *arguments))
 
     def rows(self, dataset: str, table: str = "runs") -> list[dict[str, str]]:
         """What a CSV of the results holds."""

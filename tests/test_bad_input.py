@@ -60,6 +60,13 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
         ((*RUN, "--device", "tpu"), ("--device", "'tpu'", "cpu")),
         ((*RUN, "--plugins", "no/such/folder"), ("no/such/folder", "does not exist")),
         ((*RUN, "--colour"), ("--colour", "--help")),
+        ((*RUN, "--storage", "nonsense"), ("--storage 'nonsense'", "journal:PATH")),
+        ((*RUN, "--storage", "oracle+none://me@host/x"), ("--storage", "of no known kind")),
+        ((*RUN, "--experiments", "table3"), ("nothing to run on 'toy'", "table3", "needs huign")),
+        (
+            (*RUN, "--experiments", "protocol", "--protocol", "official"),
+            ("nothing to run on 'toy'", "protocol", "needs --protocol corrected"),
+        ),
         ((*RUN, "--all"), ("--all", "--models")),
         (("--models",), ("--models",)),
     ],

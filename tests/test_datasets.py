@@ -143,6 +143,7 @@ def test_mmrec_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
         (INTER + "\nu7\t2\t0\n", r"line 7 has 'u7' as 'userID'.*integer"),
         (INTER + "1\t2.5\t0\n", r"line 6 has '2.5' as 'itemID'.*integer"),
         (INTER + "1\t2\t\n", r"line 6 has '' as 'x_label'.*integer"),
+        (INTER + "1e999\t2\t0\n", r"line 6 has '1e999' as 'userID'.*integer"),
         (INTER + "1" * 30 + "\t2\t0\n", r"line 6 has '1+' as 'userID'"),
         (INTER + "-1\t2\t0\n", r"'userID' of interaction 5 is -1.*count ids from 0"),
         (INTER + "1000000000000\t2\t0\n", r"'userID' of interaction 5 is 10+; .*count ids"),
@@ -236,7 +237,7 @@ def test_an_unreadable_file_is_a_usage_error(
         raise PermissionError(13, "Permission denied")
 
     folder = write(tmp_path / "shop", image=IMAGE)
-    monkeypatch.setattr("benchmark.datasets.mmrec.open_memmap", refuse)
+    monkeypatch.setattr("benchmark.datasets.reading.open_memmap", refuse)
     with pytest.raises(UsageError, match=r"image_feat\.npy: cannot be read \(Permission denied\)"):
         read_mmrec(folder)
     monkeypatch.setattr(Path, "iterdir", refuse)
@@ -298,7 +299,9 @@ def test_an_unknown_name_lists_what_there_is(tmp_path: Path, name: str, no_recbo
 def test_the_alias_takes_the_first_that_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_recbole: None
 ) -> None:
-    with pytest.raises(UsageError, match=r"pip install --no-deps recbole.*movielens-1m.*MMRec"):
+    with pytest.raises(
+        UsageError, match=r"pip install --no-deps recbole.*movielens-1m.*benchmark.data --help"
+    ):
         load("movielens", tmp_path)
     with pytest.raises(UsageError, match=r"pip install --no-deps recbole"):
         load("movielens-100k", tmp_path)

@@ -110,7 +110,7 @@ def test_the_best_of_each_column_is_bold(tmp_path: Path) -> None:
     # the same four decimals, yet not the best
     assert table_lines(text, "32") == [["<u>0.1234</u>"] * len(tables.METRICS)]
     assert table_lines(text, "32-8-4") == [["**0.1234**"] * len(tables.METRICS)]
-    assert "- HUIGN 64-16-4: not run yet.\n" in text
+    assert "\n- Not run yet: HUIGN 32-8; HUIGN 64-16-4; HUIGN 64-32-8-4.\n" in text
 
 
 def test_figure3_draws_a_line_per_variant_over_the_edges() -> None:

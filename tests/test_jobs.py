@@ -30,7 +30,8 @@ class Mine(BPRMF):
         return 2 * super().loss(users, pos_items, neg_items)
 """
 DIES = """
-import os, signal
+import gc, os, signal, time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from baselines.popularity import Popularity
 from models.registry import register
@@ -44,6 +45,14 @@ class Exits(Popularity):
 class Killed(Popularity):
     def fit(self, train, validate=None):
         os.kill(os.getpid(), signal.SIGKILL)
+
+@register("hangs")
+class Hangs(Popularity):
+    def fit(self, train, validate=None):
+        for each in gc.get_objects():
+            if isinstance(each, Connection):
+                each.close()
+        time.sleep(300)
 """
 ENDLESS = """
 import os, time
@@ -135,7 +144,7 @@ def test_jobs_do_not_change_results(
         rows, told = bench.rows("toy"), capsys.readouterr().err
         assert [row["status"] for row in rows] == ["ok"] * (4 + 4)  # Table 3 has four of its own
         assert all(f"{row['variant']}, seed 0: test recall@10" in told for row in rows)
-        assert "22/22" in told  # of each variant a row; of each but popularity a study of two
+        assert "14/14" in told  # of each variant a row; of each but popularity a study of two
         outcomes.append(outcome(bench))
         bench.results.rename(tmp_path / f"results{jobs}")
     assert len(outcomes[0][1]) == 3 * 2  # type: ignore[arg-type]
@@ -143,17 +152,19 @@ def test_jobs_do_not_change_results(
 
 
 def test_a_process_that_dies_is_a_failed_row(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.plug_in("dies.py", DIES)
-    models = ("exits", "killed", "popularity")
+    monkeypatch.setattr("benchmark.jobs.GRACE", 1.0)
+    models = ("exits", "killed", "hangs", "popularity")
     assert bench.run("--models", *models, "--dataset", "toy", "--jobs", "2") == 1
     rows = {row["model"]: row for row in bench.rows("toy")}
     assert {model: row["status"] for model, row in rows.items()} == {
-        "exits": "failed", "killed": "failed", "popularity": "ok",
+        "exits": "failed", "killed": "failed", "hangs": "failed", "popularity": "ok",
     }  # fmt: skip
     assert rows["exits"]["reason"] == "its process ended with exit code 7"
     assert rows["killed"]["reason"].startswith("its process was ended by signal 9 (Killed)")
+    assert rows["hangs"]["reason"].endswith("would not end, so it was killed")
     assert "Exits failed: its process ended with exit code 7" in capsys.readouterr().err
     assert "- Exits: failed, its process" in (bench.results / "toy" / "table2.md").read_text()
 
@@ -196,14 +207,13 @@ def test_no_process_is_left_behind(stop: signal.Signals, bench: Bench) -> None:
             os.killpg(command.pid, stop)
         else:
             command.kill()
-        started = time.monotonic()
-        told = command.communicate(timeout=30)[1]
+        told = command.communicate(timeout=120)[1]  # after Ctrl-C it draws what is stored
         gone, alive = psutil.wait_procs(family, timeout=30)
         assert (len(gone), alive) == (len(family), [])
-        assert time.monotonic() - started < 15
     finally:
         if command.poll() is None:
             os.killpg(command.pid, signal.SIGKILL)
+            command.communicate()
     assert "Traceback" not in told
     assert [row["model"] for row in bench.rows("toy")] == ["popularity"]
     for label in ("Endless", "Ceaseless"):

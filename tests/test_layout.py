@@ -14,6 +14,7 @@ from benchmark.outputs.layout import (
     listed,
     markdown,
     numbers,
+    p_text,
     page,
     percent,
     save,
@@ -75,6 +76,13 @@ def test_changes_have_a_sign() -> None:
         "+1.23 %", "\N{MINUS SIGN}1.24 %", "+0.00 %", "—",
     ]  # fmt: skip
     assert LATEX.text(percent(-2)) == r"$-$2.00 \%"
+
+
+def test_p_values_are_never_zero() -> None:
+    assert [p_text(p, "= ") for p in (0.0304, 0.001, 0.0007, 0.0, float("nan"))] == [
+        "= 0.030", "= 0.001", "< 0.001", "< 0.001", "",
+    ]  # fmt: skip
+    assert p_text(0.5) == "0.500"
 
 
 def test_a_latex_table_has_as_many_cells_in_every_row() -> None:

@@ -41,17 +41,25 @@ def test_cells_with_two_names_are_grouped_by_the_first() -> None:
     assert found.columns == ["switch", "Recall@10", "change"]
     assert [group.title for group in found.groups] == ["A", "B"]
     assert list(found.groups[0].rows) == [
-        [Cell("one"), Cell("0.1000", "run-a-0"), Cell("", "run-a-0")],
+        [Cell("one"), Cell("0.1000", "run-a-0"), Cell("—", "run-a-0")],
         [Cell("two"), Cell("0.3000 ± 0.0500", "runs-b", 1), Cell("+200.00 %", "runs-b")],
     ]
     [[_, value, change]] = found.groups[1].rows
-    assert (value.place, change.text) == (2, "-0.50 %")
+    assert (value.place, change.text) == (2, "\N{MINUS SIGN}0.50 %")
     assert all(
         cell.place == 0
         for group in cells(frame, ranked=False).groups
         for row in group.rows
         for cell in row
     )
+
+
+def test_places_called_after_an_option_are_words() -> None:
+    frame = pd.DataFrame(
+        {"variant": ["A"], "min_co_users": ["4"], "recall@10": ["0.1"], "recall@10_sd": ["0.0"],
+         "runs": ["a-0"]}
+    )  # fmt: skip
+    assert cells(frame, ranked=True).columns == ["common users, at least", "Recall@10"]
 
 
 def test_rows_of_other_runs_are_not_shown(tmp_path: Path) -> None:
@@ -62,6 +70,9 @@ def test_rows_of_other_runs_are_not_shown(tmp_path: Path) -> None:
     frame = fresh(path, {"a-0", "a-1", "b-0"})
     assert frame is not None
     assert frame["structure"].tolist() == ["32"]
+    path.write_text("item,run_id\n1,b-0\n")  # as of Figure 4
+    assert fresh(path, {"a-0"}) is None
+    assert fresh(path, {"b-0"}) is not None
     path.write_text("title\nNA\n")
     frame = fresh(path, set())
     assert frame is not None

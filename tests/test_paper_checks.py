@@ -240,3 +240,10 @@ def test_the_page_and_its_numbers_are_written(tmp_path: Path) -> None:
 def test_the_command_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(Path(paper_checks.__file__)), run_name="__main__")
     assert "47 of 48" in capsys.readouterr().out
+
+
+def test_every_file_of_the_project_that_the_page_names_is_there() -> None:
+    page = paper_checks.markdown([check() for check in paper_checks.CHECKS])
+    named = [part for part in page.split("`") if part.startswith("benchmark/")]
+    assert named
+    assert all((Path(__file__).parents[1] / name).exists() for name in named)

@@ -118,6 +118,18 @@ def test_seeds_vary_what_is_asked_for(
     assert len({row["recall@10"] for row in rows}) == 2
 
 
+def test_seeds_of_all_kinds_share_a_study(bench: Bench) -> None:
+    studies = []
+    for vary in ("both", "sampling", "initialisation"):
+        assert bench.run(*CALL[:2], *CALL[3:], "--vary", vary) == 0
+        studies.append(bench.rows("toy", "trials"))
+    assert len(studies[0]) == 2
+    assert studies == [studies[0]] * 3
+    rows = bench.rows("toy")
+    assert len({row["run_id"] for row in rows}) == 3
+    assert len({row["study"] for row in rows}) == 1
+
+
 def test_what_training_notices() -> None:
     assert deciding(["known_validation", "soft_mask"]) == ()
     assert deciding(["soft_mask", "late_stop"]) == ("late_stop",)

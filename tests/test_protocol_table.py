@@ -100,7 +100,7 @@ def test_a_sentence_says_what_each_switch_is_and_does(tmp_path: Path) -> None:
 
 def test_the_legend_says_what_was_trained_again(tmp_path: Path) -> None:
     _, text, _ = written(tmp_path)
-    assert "trained again for select_on_test and late_stop" in text
+    assert "trained again for select_on_test, late_stop and official, so" in text
 
 
 def test_one_kind_of_models_has_one_best(tmp_path: Path) -> None:
@@ -117,7 +117,10 @@ def test_what_is_missing_is_a_dash_and_a_note(tmp_path: Path) -> None:
     text = (tmp_path / "protocol.md").read_text()
     assert table_lines(text, "VBPR")[0] == ["<u>0.2000</u>", *["—"] * 4]  # no column for late_stop
     assert "- HUIGN, late_stop: failed, out of luck.\n" in text
-    assert "- VBPR, official: not run yet.\n" in text
+    assert text.endswith(
+        "\n- Not run yet: VBPR, select_on_test; VBPR, late_stop; VBPR, known_validation; "
+        "VBPR, soft_mask; VBPR, official.\n"
+    )
     assert "- `late_stop`" not in text
 
 
@@ -126,6 +129,7 @@ def test_only_corrected_rows_so_far(tmp_path: Path) -> None:
     protocol_table.write(small_record(tmp_path, found, [experiment(("VBPR", "HUIGN"))]))
     text = (tmp_path / "protocol.md").read_text()
     assert [len(cells) for cells in table_lines(text, "HUIGN")] == [1, 1, 2]
+    assert text.endswith("\n- Not run yet: 10 of 12 cells, of VBPR, HUIGN.\n")
 
 
 def test_nothing_to_compare_with(tmp_path: Path) -> None:

@@ -101,6 +101,19 @@ def test_what_data_and_models_say_is_no_html(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in text
 
 
+def test_settings_are_said_in_words(tmp_path: Path) -> None:
+    prose = written(record(tmp_path)).prose
+    assert "Seeds of initialisation and sampling Cut-offs 5, 10" in prose
+    assert "Split by per_user with seed 7 Features visual, textual" in prose
+    assert "vary" not in prose
+
+
+def test_a_tables_legend_is_about_its_own_runs(tmp_path: Path) -> None:
+    prose = written(record(tmp_path)).prose
+    assert "protocol corrected; mean ± standard deviation over 2 seeds" in prose  # Table 2
+    assert "1 seed. Best in bold, second underlined. Hyper-parameters as tuned for HUIGN." in prose
+
+
 def test_files_of_other_runs_are_left_out(tmp_path: Path) -> None:
     stored = record(tmp_path)
     tables.write(stored)

@@ -112,7 +112,7 @@ def test_links_have_their_targets_and_numbers_their_runs(page: Page) -> None:
     )
     assert len(cells) == 16 * 4  # VBPR, HUIGN, what HUIGN gains, and popularity
     for text, href in cells:
-        assert re.match(r"[-+]?\d", text)
+        assert re.match(r"[-+\N{MINUS SIGN}]?\d", text)
         assert re.fullmatch(r"#runs?-[0-9a-f]{12}(-\d+)?", href)
 
 

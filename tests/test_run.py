@@ -237,7 +237,7 @@ class Killed(BPRMF):
 
 def test_the_real_command_killed_and_continued(bench: Bench) -> None:
     bench.plug_in("killed.py", KILLED)
-    call = bench.arguments("--models", "popularity", "killed", "--dataset", "toy")
+    call = bench.arguments("--jobs", "1", "--models", "popularity", "killed", "--dataset", "toy")
     assert command(*call).returncode == -signal.SIGKILL
     begun = bench.rows("toy", "trials")
     assert [row["embedding_dim"] for row in begun] == ["4"]

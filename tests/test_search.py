@@ -6,7 +6,10 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from benchmark.search import Search, between
+from baselines.popularity import Popularity
+from benchmark.presets import PRESETS
+from benchmark.search import Search, between, grid
+from models.errors import UsageError
 
 GRID = Search.grid("id", {"b": [2, 1], "a": [0.1, 10.0, 1.0]})
 TPE = Search.tpe("id", {"lr": [1e-3, 1e-1], "size": [8, 32], "kind": ["x", "y"]}, 5)
@@ -57,3 +60,23 @@ def test_hyper_parameters_survive_being_stored(search: Search) -> None:
 def test_rows_of_a_grid_are_known_by_their_hyper_parameters() -> None:
     assert GRID.cell_of({"run_id": "id-9", "a": "10.0", "b": "1"}) == 3
     assert GRID.cell_of({"run_id": "id-3", "a": "7.0", "b": "1"}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "candidates", "message"),
+    [
+        ("epochs", (1, 2), "'epochs' in the search space of 'Mine' is also a column"),
+        ("seed", (0, 1), "'seed' .* call it something else"),
+        ("a", (), r"'a' .* needs numbers or texts, each once \(got \[\]\)"),
+        ("a", (1, 1), "each once"),
+        ("a", (None, 1), "needs numbers or texts"),
+        ("a", (1, "x"), "needs numbers or texts"),
+        ("a", ((1, 2), (3,)), "needs numbers or texts"),
+    ],
+)
+def test_candidates_that_a_row_could_not_tell_apart(
+    name: str, candidates: tuple[Any, ...], message: str
+) -> None:
+    model = type("Mine", (Popularity,), {"search_space": {name: candidates}})
+    with pytest.raises(UsageError, match=message):
+        grid(model, PRESETS["quick"])

@@ -8,7 +8,6 @@ from optuna.exceptions import StorageInternalError
 
 from benchmark.storages import is_begun, opened
 from benchmark.store import StoreError
-from models.errors import UsageError
 
 
 def open_only(storage: str) -> None:
@@ -29,13 +28,13 @@ def open_only(storage: str) -> None:
     ],
 )
 def test_what_is_no_storage(storage: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(StoreError, match=message):
         open_only(storage)
 
 
 def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg2", None)
-    with pytest.raises(UsageError, match=r"'psycopg2': pip install 'psycopg2-binary'") as raised:
+    with pytest.raises(StoreError, match=r"'psycopg2': pip install 'psycopg2-binary'") as raised:
         open_only("postgresql+psycopg2://me:secret@host/x")
     assert "secret" not in str(raised.value)
 
@@ -49,8 +48,9 @@ def test_a_file_that_is_none_of_studies(storage: str, tmp_path: Path) -> None:
             open_only(storage.format(path))
 
 
-def test_a_journal_makes_its_folder(tmp_path: Path) -> None:
-    storage = f"journal:{tmp_path / 'new' / 'studies.log'}"
+@pytest.mark.parametrize("kind", ["journal:{}", "sqlite:///{}"])
+def test_a_file_makes_its_folder(kind: str, tmp_path: Path) -> None:
+    storage = kind.format(tmp_path / "new" / "studies")
     assert not is_begun(storage)
     open_only(storage)
     assert is_begun(storage)

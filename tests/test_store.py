@@ -141,12 +141,30 @@ def test_the_newest_configuration_counts_with_all_its_seeds(tmp_path: Path) -> N
     store.append("runs", row("new-0"))
     assert ids(store) == ["other-0", "new-0"]
     # the change is taken back: nothing is run again, and the table follows
-    assert store.reuse("old-0", IDENTITY)
+    assert store.reuse("old-0", IDENTITY, "")
     assert set(ids(store)) == {"old-0", "old-1", "other-0"}
     text = (tmp_path / "runs.csv").read_bytes()
-    assert store.reuse("old-1", IDENTITY)
-    assert not store.reuse("never-0", IDENTITY)
+    assert store.reuse("old-1", IDENTITY, "")
+    assert not store.reuse("never-0", IDENTITY, "")
     assert (tmp_path / "runs.csv").read_bytes() == text
+
+
+def test_a_run_belongs_to_the_study_that_asked_for_it_last(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append("runs", row("a-0", study="grid"))
+    store.append("runs", row("b-0", variant="B", study="grid"))
+    assert store.reuse("a-0", IDENTITY, "tpe")
+    assert dict(store.rows("runs")[["run_id", "study"]].to_numpy()) == {"a-0": "tpe", "b-0": "grid"}
+    assert ids(store) == ["a-0", "b-0"]
+
+
+def test_rows_older_than_a_column_still_count(tmp_path: Path) -> None:
+    store, since = Store(tmp_path), {**IDENTITY, "vary": "both", "switches": ""}
+    store.append("runs", row("a-0"))
+    assert store.current(since)["run_id"].tolist() == ["a-0"]
+    store.append("runs", row("b-0", variant="B", vary="both"))  # now the older row has it, empty
+    assert store.current(since)["run_id"].tolist() == ["a-0", "b-0"]
+    assert store.current({**IDENTITY, "vary": "sampling"}).empty
 
 
 def test_a_failure_stands_beside_older_results(tmp_path: Path) -> None:
@@ -161,7 +179,7 @@ def test_an_empty_record(tmp_path: Path) -> None:
     store = Store(tmp_path / "new" / "folder")
     assert store.current(IDENTITY).empty
     assert store.rows("trials").empty
-    assert not store.reuse("a-0", IDENTITY)
+    assert not store.reuse("a-0", IDENTITY, "")
     assert not list(store.folder.glob("[!.]*"))
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from planted import Bench, contents, small_bench
 
+from benchmark.experiments import Variant
 from benchmark.presets import PRESETS
+from benchmark.progress import Reporter
+from benchmark.store import Store
 from benchmark.suite import seeds_of
 from models.training import TrainedRecommender
 
@@ -188,6 +191,62 @@ def test_tables_survive_a_change_of_code_that_is_taken_back(bench: Bench) -> Non
     assert bench.run(*call) == 0
     assert bench.rows("toy")[-1] == run
     assert table.read_text() == first
+
+
+def test_a_model_that_cannot_be_made_fails_whatever_the_jobs(bench: Bench) -> None:
+    source = (
+        CRASHES.partition("    def fit")[0] + "    def __init__(self):\n        raise OSError\n"
+    )
+    bench.plug_in("crashes.py", source)
+    for jobs in ("1", "2"):
+        assert bench.run("--models", "crashes", "popularity", "--dataset", "toy", "--jobs", jobs)
+        rows = {row["model"]: (row["status"], row["reason"]) for row in bench.rows("toy")}
+        assert rows == {"crashes": ("failed", "OSError:"), "popularity": ("ok", "")}
+
+
+def test_other_processes_get_only_what_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def run_at_once(variants: list[Variant], *more: object) -> list[str]:
+        given.append(([variant.label for variant in variants], more[-1]))
+        return []
+
+    monkeypatch.setattr("benchmark.suite.run_at_once", run_at_once)
+    call = ("--models", "huign", "bpr_mf", "--dataset", "toy")
+    assert bench.run(*call[:2], *call[3:]) == 0
+    assert bench.run(*call, "--experiments", "table2", "table3", "--jobs", "2") == 0
+    structures = ("32", "32-8", "64-16-4", "64-32-8-4")
+    # HUIGN's study is complete, so its other structures need not wait for one another
+    assert given == [(["BPR-MF", *(f"HUIGN {each}" for each in structures)], {"HUIGN"})]
+
+
+def test_what_an_experiment_lacks_is_told(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ("--models", "bpr_mf", "--dataset", "toy", "--experiments", "table2", "table4")
+    assert bench.run(*call) == 0
+    told = capsys.readouterr().err
+    assert "left out  table4, which needs huign among the models and two modalities" in told
+    assert bench.run(*call[:-1]) == 0
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_who_waits_for_another_process_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = Store(bench.results / "toy").claim("Popularity")
+    said: list[str] = []
+
+    def start(_: Reporter, what: str, epochs: int | None) -> None:
+        said.append(what)
+        claim.release()
+
+    monkeypatch.setattr(Reporter, "start", start)
+    with claim:
+        assert bench.run("--models", "popularity", "--dataset", "toy") == 0
+    assert said == [
+        "Popularity: waiting for another process that runs it", "Popularity, seed 0",
+    ]  # fmt: skip
 
 
 def test_seeds_only_where_something_is_random(bench: Bench) -> None:

@@ -27,7 +27,7 @@ def test_what_is_read(tmp_path: Path) -> None:
     text, tex = ((tmp_path / f"table1.{kind}").read_text() for kind in ("md", "tex"))
     assert table_lines(text, "toy") == table_lines(tex, "toy") == [expected]
     assert table_lines(tex, "Data set") == [
-        [r"\#Interactions", r"\#Items", r"\#Users", "Sparsity", "per user", "per item",
+        [r"\#Interactions", r"\#Items", r"\#Users", r"Sparsity (\%)", "per user", "per item",
          "visual", "textual"]
     ]  # fmt: skip
     for words in (

@@ -111,7 +111,7 @@ def test_models_without_a_result_are_notes(tmp_path: Path) -> None:
     assert "MMGCN" not in csv
     for note in (
         "MMGCN: skipped, needs any modality.", "DUIF: failed, DivergedError: loss is nan.",
-        "HUIGN: not run yet.", "Popularity: not run yet.",
+        "Not run yet: HUIGN; Popularity.",
     ):  # fmt: skip
         assert f"- {note}\n" in text
         assert note in tex

@@ -103,8 +103,36 @@ def test_only_cells_with_a_result_have_a_row_and_the_others_a_note(tmp_path: Pat
     assert len(pd.read_csv(tmp_path / "table9.csv")) == 1
     text, tex = ((tmp_path / f"table9.{kind}").read_text() for kind in ("md", "tex"))
     reason = "failed, DivergedError: loss is nan."
-    assert text.splitlines()[-2:] == [f"- {DEEP.label}: {reason}", "- HUIGN lost: not run yet."]
+    assert text.splitlines()[-2:] == [f"- {DEEP.label}: {reason}", "- Not run yet: HUIGN lost."]
     assert rf"HUIGN deep \& wide: {reason}" in tex
+
+
+def test_the_legend_is_about_the_tables_own_runs(tmp_path: Path) -> None:
+    rows = [run("VBPR", 0.1), run("VBPR", 0.2, 1), run("HUIGN", 0.3)]  # of Table 2 two seeds
+    tables.write(small_record(tmp_path, rows, [MADE_UP]))
+    text = (tmp_path / "table9.md").read_text()
+    assert "; 1 seed." in text
+    assert "over 2 seeds" not in text
+
+
+def test_many_cells_without_a_run_are_counted(tmp_path: Path) -> None:
+    more = [({"depth_of": n}, Variant(f"HUIGN {n}", "huign", {}, BASE)) for n in range(3, 10)]
+    experiment = Experiment("table9", "Study", [*MADE_UP.cells, *more])
+    tables.write(small_record(tmp_path, [run("HUIGN", 0.1)], [experiment]))
+    text = (tmp_path / "table9.md").read_text()
+    assert text.splitlines()[-1] == "- Not run yet: 8 of 9 cells, of HUIGN."
+
+
+def test_a_table_goes_with_its_rows(tmp_path: Path) -> None:
+    tables.write(small_record(tmp_path, [run("HUIGN", 0.1)], [MADE_UP]))
+    assert len(list(tmp_path.glob("table9.*"))) == 3
+    tables.write(small_record(tmp_path, [closed("HUIGN", "failed", "why")], [MADE_UP]))
+    assert not list(tmp_path.glob("table9.*"))
+
+
+@pytest.mark.parametrize(("protocol", "data"), [("corrected", "validation"), ("official", "test")])
+def test_what_models_are_chosen_on(protocol: str, data: str) -> None:
+    assert tables.judged_on({**IDENTITY, "evaluation_protocol": protocol}) == data
 
 
 def test_no_table_for_nothing(tmp_path: Path) -> None:

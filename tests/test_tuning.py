@@ -23,7 +23,7 @@ from benchmark.evaluation import Evaluator
 from benchmark.experiments import Variant
 from benchmark.presets import PRESETS, Preset
 from benchmark.progress import Reporter
-from benchmark.search import grid, grid_size
+from benchmark.search import COLUMNS, grid, grid_size
 from benchmark.storages import opened
 from benchmark.store import Store, StoreError, code_version, digest
 from benchmark.studies import Study
@@ -132,6 +132,7 @@ def test_the_grid_is_covered_and_the_best_cell_wins(tuner: Tuner) -> None:
     assert (fitted.validation, fitted.epochs) == (0.9, 3)
     assert sorted(Scripted.fitted) == list(itertools.product((1, 2), (1, 2)))
     trials = tuner.store.rows("trials")
+    assert set(trials) == {*COLUMNS, "a", "b"}
     assert len(trials) == 4
     assert set(trials["state"]) == {"complete"}
     assert set(trials["run_id"].str.rpartition("-")[0]) == {tuned.study}
@@ -234,6 +235,24 @@ def test_a_crash_ends_the_study_and_is_tried_again(tuner: Tuner) -> None:
     trials = tuner.store.rows("trials")
     assert len(trials) == 4
     assert set(trials["state"]) == {"complete"}
+
+
+def test_who_was_taken_for_dead_and_crashes_takes_no_result_away(
+    tuner: Tuner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan({})
+    other, fit = replace(tuner, latest={}), Tuner.fit
+
+    def slow(*_: object) -> None:
+        monkeypatch.setattr(Tuner, "fit", fit)
+        monkeypatch.setattr("benchmark.studies.has_ended", lambda _: True)
+        other.tune(VARIANT)
+        raise RuntimeError("too late")
+
+    monkeypatch.setattr(Tuner, "fit", slow)
+    with pytest.raises(RuntimeError, match="too late"):
+        tuner.tune(VARIANT)
+    assert tuner.store.rows("trials")["state"].tolist() == ["complete"] * 4
 
 
 def test_the_id_of_a_grid_stays_what_it_was(tuner: Tuner) -> None:

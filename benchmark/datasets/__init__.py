@@ -6,25 +6,31 @@ import os
 from pathlib import Path
 
 from benchmark.datasets.dataset import Dataset
-from benchmark.datasets.mmrec import read_mmrec
 from benchmark.datasets.movielens import NAME as EMBEDDED
 from benchmark.datasets.movielens import locate, read_movielens_100k
+from benchmark.datasets.sources import read, recognise
+from benchmark.datasets.synthetic import PREFIX, SIZES, synthetic
 from models.errors import UsageError
 
-__all__ = ["ALIAS", "DATA_ROOT_VARIABLE", "Dataset", "available", "load"]
+__all__ = ["ALIAS", "DATA_ROOT_VARIABLE", "MADE_UP", "Dataset", "available", "load"]
 
 DATA_ROOT_VARIABLE = "HUIGN_DATA_ROOT"
 ALIAS = "movielens"
 """Stands for the first of :data:`ALIAS_FOLDERS` that exists, else for MovieLens-100K."""
 ALIAS_FOLDERS = ("movielens", "movielens-1m", "movielens-10m", "movielens-20m")
+SYNTHETIC = "synthetic"
+"""Stands for ``synthetic-small``."""
+MADE_UP = tuple(PREFIX + size for size in SIZES)
+"""Data that are drawn, not read: :mod:`benchmark.datasets.synthetic`."""
 
 
 def load(name: str, data_root: Path | None) -> Dataset:
     """Read a data set; its ``name`` is what was really read, never an alias.
 
     Args:
-        name: ``movielens-100k``, a folder of the data root in the MMRec layout, or the alias
-            ``movielens``.
+        name: ``movielens-100k``, a folder of the data root in any layout of
+            :data:`benchmark.datasets.sources.SOURCES`, one of :data:`MADE_UP`, or an alias:
+            ``movielens`` or ``synthetic``.
         data_root: The folder of data sets. ``None``: the environment variable
             ``HUIGN_DATA_ROOT`` if set, else ``./data`` if it exists, else no folder.
 
@@ -38,18 +44,22 @@ def load(name: str, data_root: Path | None) -> Dataset:
             raise UsageError(
                 f"no data set for '{ALIAS}'; run 'pip install --no-deps recbole', which carries "
                 f"MovieLens-100K, or set --data-root or {DATA_ROOT_VARIABLE} to a folder that "
-                f"holds {', '.join(ALIAS_FOLDERS)} in the MMRec layout"
+                f"holds {', '.join(ALIAS_FOLDERS)}; 'python -m benchmark.data --help' shows how"
             )
         name = here[0] if here else EMBEDDED
     if name == EMBEDDED:
         return read_movielens_100k()
+    if name == SYNTHETIC:
+        name = f"{PREFIX}small"
+    if name in MADE_UP:
+        return synthetic(name.removeprefix(PREFIX))
     if name not in folders:
         known = ", ".join(available(data_root)) or "none"
         raise UsageError(
             f"data set '{name}' is unknown (available: {known}); "
             f"set --data-root or {DATA_ROOT_VARIABLE} to the folder that holds '{name}'"
         )
-    return read_mmrec(folders[name])
+    return read(folders[name])
 
 
 def available(data_root: Path | None) -> list[str]:
@@ -58,8 +68,16 @@ def available(data_root: Path | None) -> list[str]:
     Raises:
         UsageError: If the data root cannot be read.
     """
-    names = {name for name, folder in _folders(data_root).items() if any(folder.glob("*.inter"))}
+    names = {name for name, folder in _folders(data_root).items() if _holds_data(folder)}
     return sorted(names | ({EMBEDDED} if locate() else set()))
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether a folder has a layout, even if its files are wrong; one that is closed has none."""
+    try:
+        return folder.name[0] != "." and bool(recognise(folder))
+    except UsageError:
+        return False
 
 
 def _folders(data_root: Path | None) -> dict[str, Path]:

@@ -13,6 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.outputs import figures
+from benchmark.outputs.layout import PICTURE, remove
+from benchmark.outputs.tables import judged_on
 from benchmark.record import Record
 from benchmark.tuning import JUDGED_AT
 
@@ -34,30 +36,39 @@ def write(record: Record) -> None:
 
     Models without a history, such as EASE, are left out.
     """
-    if record.experiment("table2") is None or record.overall.empty:
+    if record.experiment("table2") is None:
         return
-    runs = record.overall[record.overall["status"] == "ok"].sort_values("seed", kind="stable")
+    # without any run there are no columns either
+    runs = record.overall.reindex(columns=["status", "seed", "variant", "model", "run_id"])
+    runs = runs[runs["status"] == "ok"].sort_values("seed", kind="stable")
     histories: dict[str, list[pd.DataFrame]] = {}
     for variant, run_id in zip(runs["variant"], runs["run_id"], strict=True):
         if (record.folder / "history" / f"{run_id}.csv").exists():
             histories.setdefault(variant, []).append(record.store.history(run_id))
     models = dict(zip(runs["variant"], runs["model"], strict=True))
     with matplotlib.rc_context(figures.STYLE):
+        drawn: dict[str, Figure] = {}
         if histories:
-            figures.save(draw_curves(histories, models), record.folder, "curves")
+            drawn["curves"] = draw_curves(histories, models, judged_on(record.identity))
         for variant, (history, *_) in histories.items():
             if models[variant] == "huign" and signs(history):
-                figures.save(draw_collapse(history), record.folder, "collapse")
+                drawn["collapse"] = draw_collapse(history)
+        for name in ("curves", "collapse"):
+            if name in drawn:
+                figures.save(drawn[name], record.folder, name)
+            else:
+                remove(record.folder, name, PICTURE)
 
 
 def draw_curves(
-    histories: Mapping[str, Sequence[pd.DataFrame]], models: Mapping[str, str]
+    histories: Mapping[str, Sequence[pd.DataFrame]], models: Mapping[str, str], data: str
 ) -> Figure:
     """A panel per model, with a line per seed for its validation score and one for its loss.
 
     Args:
         histories: Of every seed, by label.
         models: Registered names by label.
+        data: What the scores are on.
     """
     rows = math.ceil(len(histories) / COLUMNS)
     figure = Figure(figsize=(figures.WIDTH, 0.8 + 1.35 * rows), layout="constrained")
@@ -70,12 +81,12 @@ def draw_curves(
     for axes in panels[len(histories) :]:
         axes.set_axis_off()
     figure.supxlabel("epoch", fontsize=8)
-    figure.supylabel(f"validation {figures.title(f'recall@{JUDGED_AT}')}", fontsize=8)
+    figure.supylabel(f"{data} {figures.title(f'recall@{JUDGED_AT}')}", fontsize=8)
     handles = [
-        Line2D([], [], color="black", label="validation score (left)"),
+        Line2D([], [], color="black", label=f"{data} score (left)"),
         Line2D([], [], color="black", marker="o", linestyle="", label="best epoch, kept"),
         Line2D([], [], color=LOSS, linestyle="--", linewidth=0.8,
-               label="training loss, relative to the first epoch (right)"),
+               label="training loss, relative to its first epoch (right)"),
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure

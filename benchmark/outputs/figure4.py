@@ -21,6 +21,7 @@ from benchmark.experiments import Experiment
 from benchmark.intents import Kept
 from benchmark.outputs import figures
 from benchmark.outputs.keywords import documents, keywords
+from benchmark.outputs.layout import PICTURE, TABLE, remove
 from benchmark.record import Record
 from benchmark.store import write_atomic
 
@@ -41,8 +42,11 @@ def write(record: Record) -> None:
     Nothing if Figure 4 was not asked for, or if there is no run whose intents were kept.
     """
     experiment = record.experiment("figure4")
-    run_id = None if experiment is None else chosen_run(experiment, record)
-    if run_id is None:
+    if experiment is None:
+        return
+    if (run_id := chosen_run(experiment, record)) is None:
+        for name in ("figure4", "intents"):
+            remove(record.folder, name, (*TABLE, *PICTURE))
         return
     kept, texts = intents.read(record.store, run_id), documents(record.dataset)
     spreads = {name: spread(kept.distributions(name)) for name in kept.assignments}

@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from benchmark.experiments import PAPER_MODELS
+from benchmark.outputs.layout import PICTURE, remove
 from benchmark.outputs.tables import by_cell
 from benchmark.record import Record
 from benchmark.store import write_atomic
@@ -57,12 +58,17 @@ NAMES = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}
 def write(record: Record) -> None:
     """Draw every figure that was asked for and has a run."""
     with matplotlib.rc_context(STYLE):
-        if record.experiment("table2") is not None and not record.overall.empty:
+        if record.experiment("table2") is not None:
             write_table2(record.overall, record.k, record.folder)
         figure3 = record.experiment("figure3")
-        if figure3 is not None and not (cells := by_cell(figure3, record.runs, record.k)).empty:
-            edges = [record.store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]
-            write_figure3(cells.assign(edges=edges), record.k, record.folder)
+        if figure3 is None:
+            return
+        cells = by_cell(figure3, record.runs, record.k)
+        if cells.empty:
+            remove(record.folder, "figure3", PICTURE)
+            return
+        edges = [record.store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]
+        write_figure3(cells.assign(edges=edges), record.k, record.folder)
 
 
 def title(metric: str) -> str:
@@ -86,12 +92,6 @@ def save(figure: Figure, folder: Path, name: str) -> None:
         write_atomic(folder / f"{name}{suffix}", content.getvalue())
 
 
-def remove(folder: Path, name: str) -> None:
-    """Take a figure away that is no longer what the rows say."""
-    for suffix in (".png", ".pdf"):
-        (folder / f"{name}{suffix}").unlink(missing_ok=True)
-
-
 def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:
     """One horizontal bar per model, best on top, with the standard deviation over seeds."""
     values = runs.groupby(["model", "variant"])[metric].agg(["mean", "std"]).sort_values("mean")
@@ -112,10 +112,10 @@ def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:
 
 def write_table2(runs: pd.DataFrame, k: int, folder: Path) -> None:
     """Draw Table 2 at cut-off ``k`` as ``table2.png`` and ``table2.pdf``."""
-    done = runs[runs["status"] == "ok"]
+    done = runs[runs["status"] == "ok"] if len(runs) else runs
     panels = [metric for metric in (f"{name}@{k}" for name in NAMES) if metric in done]
     if done.empty or not panels:
-        remove(folder, "table2")
+        remove(folder, "table2", PICTURE)
         return
     height = 1.2 + 0.16 * done["variant"].nunique()
     figure = Figure(figsize=(WIDTH, height), layout="constrained")

@@ -15,10 +15,13 @@ NOTHING = "—"
 
 MINUS = "\N{MINUS SIGN}"
 
+TABLE, PICTURE = (".csv", ".md", ".tex"), (".png", ".pdf")
+"""The forms of a table and of a figure."""
+
 
 @dataclass(frozen=True)
 class Format:
-    """What one of the two languages writes for what a table has to say.
+    """What a language writes for what a table has to say.
 
     Args:
         best: A format with one place, for the best of several numbers.
@@ -78,9 +81,28 @@ LATEX = Format(
 )
 
 
+PLAIN = Format(best="{}", second="{}", spread=" ± {}", mark="", escapes={})
+"""Numbers alone; what is to be seen of places and marks is up to the reader of the cells."""
+
+
 def percent(value: float) -> str:
     """A change with its sign, or that there is none."""
     return NOTHING if pd.isna(value) else f"{value:+.2f} %".replace("-", MINUS)
+
+
+def p_text(p: float, equals: str = "") -> str:
+    """Three decimals, after ``equals`` unless it is too small for these; empty for NaN."""
+    if pd.isna(p):
+        return ""
+    return f"{equals}{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def places(mean: pd.DataFrame) -> pd.DataFrame:
+    """Places in every column, 1 for the highest value and 0 for none; equals share one.
+
+    They are those of the exact values, not of the rounded ones.
+    """
+    return mean.rank(ascending=False, method="min").fillna(0)
 
 
 def numbers(
@@ -91,20 +113,18 @@ def numbers(
 ) -> pd.DataFrame:
     """Numbers as text; of every column the best and the second best stand out.
 
-    Their places are those of the exact values, not of the rounded ones, and equals share one.
-
     Args:
         mean: One row per competitor, one column per metric.
         deviation: Standard deviations, at the same places.
         form: The language.
         marks: Marks of significance by row and column; those that are missing are none.
     """
-    places = mean.rank(ascending=False, method="min").fillna(0)
+    ranks = places(mean)
     marks = pd.DataFrame() if marks is None else marks
     marks = marks.reindex_like(mean).astype(object).fillna("")
     return pd.DataFrame(
         {
-            name: list(map(form.number, mean[name], deviation[name], places[name], marks[name]))
+            name: list(map(form.number, mean[name], deviation[name], ranks[name], marks[name]))
             for name in mean
         },
         index=mean.index,
@@ -184,11 +204,16 @@ def save(path: Path, table: pd.DataFrame, text: str, tex: str) -> None:
         text: Markdown, for ``.md``.
         tex: LaTeX, for ``.tex``.
     """
-    write_atomic(path.with_name(f"{path.name}.csv"), table.to_csv(lineterminator="\n"))
-    write_atomic(path.with_name(f"{path.name}.md"), text)
-    write_atomic(
-        path.with_name(f"{path.name}.tex"), f"% needs \\usepackage{{booktabs,adjustbox}}\n{tex}"
-    )
+    csv, md, printed = (path.with_name(path.name + suffix) for suffix in TABLE)
+    write_atomic(csv, table.to_csv(lineterminator="\n"))
+    write_atomic(md, text)
+    write_atomic(printed, f"% needs \\usepackage{{booktabs,adjustbox}}\n{tex}")
+
+
+def remove(folder: Path, name: str, suffixes: Sequence[str]) -> None:
+    """Take files away that are no longer what the rows say."""
+    for suffix in suffixes:
+        (folder / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def _row(cells: Iterable[str]) -> str:

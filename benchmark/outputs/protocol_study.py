@@ -34,8 +34,8 @@ def study(cells: pd.DataFrame, models: Sequence[str], k: int) -> pd.DataFrame:
         One row per ``model`` and ``switch``, which is one of :data:`PROTOCOLS`: ``recall``,
         ``precision`` and ``ndcg`` at ``k``, the latter over the hits alone where the protocol
         says so; each with its standard deviation, ``_sd``, and its change from the corrected
-        protocol in percent, ``_change_percent`` (NaN where that is missing or 0); and ``runs``,
-        the ids of the rows that it comes from.
+        protocol in percent, ``_change_percent`` (NaN where that is missing or 0, and for itself);
+        and ``runs``, the ids of the rows that it comes from.
     """
     corrected = cells[cells["switch"] == CORRECTED]
     rows = pd.concat([cells, corrected.assign(switch=HITS)], ignore_index=True)
@@ -45,7 +45,8 @@ def study(cells: pd.DataFrame, models: Sequence[str], k: int) -> pd.DataFrame:
         for name in (metric, f"{metric}_sd"):
             found[name] = rows[name].mask(by_hits, rows[name.replace("ndcg@", "ndcg_hits@")])
         before = rows["model"].map(corrected.set_index("model")[metric])
-        found[f"{metric}_change_percent"] = 100 * (found[metric] / before.where(before > 0) - 1)
+        before = before.where((before > 0) & (rows["switch"] != CORRECTED))
+        found[f"{metric}_change_percent"] = 100 * (found[metric] / before - 1)
     found["runs"] = rows["runs"]
     order = pd.MultiIndex.from_product([models, PROTOCOLS], names=["model", "switch"])
     return found.set_index(order.names).reindex(order).dropna(subset="runs").reset_index()

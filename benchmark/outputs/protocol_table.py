@@ -10,6 +10,7 @@ from benchmark.outputs.layout import (
     MARKDOWN,
     MINUS,
     NOTHING,
+    TABLE,
     Format,
     latex,
     listed,
@@ -17,6 +18,7 @@ from benchmark.outputs.layout import (
     numbers,
     page,
     percent,
+    remove,
     save,
 )
 from benchmark.outputs.protocol_study import (
@@ -30,7 +32,15 @@ from benchmark.outputs.protocol_study import (
     study,
     verdicts,
 )
-from benchmark.outputs.tables import PLACES, by_cell, caption, heading, notes, paper_and_anchors
+from benchmark.outputs.tables import (
+    PLACES,
+    by_cell,
+    caption,
+    heading,
+    notes,
+    of_experiment,
+    paper_and_anchors,
+)
 from benchmark.protocols import SWITCHES, deciding
 from benchmark.record import Record
 
@@ -43,10 +53,13 @@ TAU = "Kendall's tau"
 def write(record: Record) -> None:
     """Write ``protocol.csv``, ``.md`` and ``.tex`` if the study was asked for and has a run."""
     experiment = record.experiment("protocol")
-    if experiment is not None:
-        cells = by_cell(experiment, record.runs, record.k)
-        if not cells.empty:
-            write_study(experiment, cells, record)
+    if experiment is None:
+        return
+    cells = by_cell(experiment, record.runs, record.k)
+    if cells.empty:
+        remove(record.folder, experiment.name, TABLE)
+    else:
+        write_study(experiment, cells, record)
 
 
 def write_study(experiment: Experiment, cells: pd.DataFrame, record: Record) -> None:
@@ -64,8 +77,9 @@ def write_study(experiment: Experiment, cells: pd.DataFrame, record: Record) -> 
     groups = {"model": paper + anchors} | (
         {"of the paper's models": paper} if paper and anchors else {}
     )
-    title, legend = experiment.title, f"{caption(record.runs)} {reading()}"
-    closed = notes([variant.label for _, variant in experiment.cells], record.runs)
+    runs = of_experiment(experiment, record.runs)
+    title, legend = experiment.title, f"{caption(runs)} {reading()}"
+    closed = notes(experiment, runs)
     told = {switch: explained(found, switch, groups, record.k) for switch in PROTOCOLS}
     told = {switch: text for switch, text in told.items() if text}
     parts = [f"**{title}**", listed(f"`{name}`: {text}" for name, text in told.items())]
@@ -92,7 +106,6 @@ def readable(found: pd.DataFrame, metric: str, form: Format) -> pd.DataFrame:
     mean, deviation, change = (
         by_protocol(found, metric, suffix) for suffix in ("", "_sd", "_change_percent")
     )
-    change.loc[:, change.columns == CORRECTED] = float("nan")  # from itself there is none
     return numbers(mean, deviation, form) + change.map(
         lambda value: "" if pd.isna(value) else form.text(f" ({percent(value)})")
     )
@@ -134,10 +147,10 @@ def explained(found: pd.DataFrame, switch: str, groups: dict[str, list[str]], k:
 
 def reading() -> str:
     """How to read the study."""
-    trained = [switch for switch in SWITCHES if deciding([switch])]
+    *trained, last = [*filter(lambda switch: deciding([switch]), SWITCHES), OFFICIAL]
     return (
         f"{PLACES} In brackets the change from the corrected protocol. {TAU}: rank correlation of "
         "the models with their corrected order. Hyper-parameters are those tuned under the "
-        f"corrected protocol. Models are trained again for {' and '.join(trained)}, so that "
-        "chance has a part in these changes; the others concern the very same trained models."
+        f"corrected protocol. Models are trained again for {', '.join(trained)} and {last}, so "
+        "that chance has a part in these changes; the others concern the very same trained models."
     )

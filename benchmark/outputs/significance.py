@@ -12,6 +12,7 @@ from scipy.stats import ttest_rel
 
 from benchmark.experiments import PAPER_MODELS
 from benchmark.metrics import METRICS
+from benchmark.outputs.layout import TABLE, p_text, remove
 from benchmark.record import Record
 from benchmark.store import StoreError, write_atomic
 
@@ -29,7 +30,7 @@ SHOWN = {
     "difference [95 % CI]": "{difference:+.4f} "
     "[{difference_low:+.4f}, {difference_high:+.4f}] {sign}",
     "d_z": "{effect_size:+.3f}",
-    "p (Holm)": "{p_holm:.3f}",
+    "p (Holm)": "{p}",
 }
 
 
@@ -246,8 +247,7 @@ def write(record: Record) -> None:
         return
     found, folder = statistics(record), record.folder
     if found.empty:  # older files would no longer be about what the table says
-        (folder / "statistics.csv").unlink(missing_ok=True)
-        (folder / "statistics.md").unlink(missing_ok=True)
+        remove(folder, "statistics", TABLE)
         return
     write_atomic(folder / "statistics.csv", found.to_csv(index=False, lineterminator="\n"))
     parts = ["Overall performance, with intervals and tests over users"]
@@ -262,11 +262,11 @@ def write(record: Record) -> None:
 def readable(rows: pd.DataFrame) -> pd.DataFrame:
     """One metric's rows of :func:`statistics` as text."""
     signs = marks(rows).iloc[0].str.replace("*", r"\*").loc[rows["variant"]]
-    records = rows.assign(sign=signs.to_numpy()).to_dict("records")
-    shown = {name: [form.format_map(row) for row in records] for name, form in SHOWN.items()}
+    told = rows.assign(sign=signs.to_numpy(), p=rows["p_holm"].map(p_text)).to_dict("records")
+    shown = {name: [form.format_map(row) for row in told] for name, form in SHOWN.items()}
     if rows["sd"].isna().all():
         del shown["sd over seeds"]
-    empty = {"nan": "", "+nan": "", "+nan [+nan, +nan] ": "reference", "0.000": "< 0.001"}
+    empty = {"nan": "", "+nan": "", "+nan [+nan, +nan] ": "reference"}
     return pd.DataFrame(shown).replace(empty)
 
 

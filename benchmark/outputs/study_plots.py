@@ -23,17 +23,22 @@ from benchmark.outputs.study_tables import ENDS, by_study, candidates, number
 from benchmark.record import Record
 from benchmark.search import between
 from benchmark.store import write_atomic
+from benchmark.tuning import JUDGED_AT
 
 HEIGHT, DPI = 2.8, 200
-VALUE = "validation recall@10"
+VALUE = f"best recall@{JUDGED_AT} of a trial"
 FEW = 6  # so many values of a hyper-parameter are all written at its axis
 
 
 def write(record: Record) -> None:
     """Draw ``studies/<model>.png`` for every study: its history, importances and slices."""
-    for rows in by_study(record.trials):
-        path = record.folder / "studies" / f"{rows['model'].iloc[0]}.png"
-        write_atomic(path, drawn(rows))
+    folder = record.folder / "studies"
+    studies = {f"{rows['model'].iloc[0]}.png": rows for rows in by_study(record.trials)}
+    for path in folder.glob("*.png"):
+        if path.name not in studies:
+            path.unlink()
+    for name, rows in studies.items():
+        write_atomic(folder / name, drawn(rows))
 
 
 def rebuilt(rows: pd.DataFrame) -> optuna.Study:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.outputs.layout import TABLE, remove
+from benchmark.outputs.tables import judged_on
 from benchmark.record import Record
 from benchmark.store import write_atomic
+from benchmark.tuning import JUDGED_AT
 
 FACTS = (
     "run_id", "variant", "model", "state", "value", "epochs", "seconds", "reason", "sampler",
@@ -26,23 +29,24 @@ NEAR = 0.05
 
 
 def write(record: Record) -> None:
-    """Write ``studies.csv`` and ``studies.md``."""
+    """Write ``studies.csv`` and ``studies.md`` if there is a trial."""
     if record.trials.empty:
+        remove(record.folder, "studies", TABLE)
         return
+    data = judged_on(record.identity)
     found = pd.DataFrame([summary(rows) for rows in by_study(record.trials)])
     write_atomic(record.folder / "studies.csv", found.to_csv(index=False, lineterminator="\n"))
-    shown = found.drop(columns=["study", "candidates", "edge"]).rename(
-        columns={"value": "validation recall@10"}
-    )
-    shown["validation recall@10"] = shown["validation recall@10"].map("{:.4f}".format)
+    shown = found.drop(columns=["study", "candidates", "edge"])
+    shown["value"] = shown["value"].map("{:.4f}".format)
     shown["seconds"] = shown["seconds"].map("{:.0f}".format)
     shown["best"] = [", ".join(f"{k} {v}" for k, v in json.loads(b).items()) for b in shown["best"]]
     notes = [note for rows in by_study(record.trials) for note in notes_on(rows)]
+    shown = shown.rename(columns={"value": f"{data} recall@{JUDGED_AT}"})
     table = shown.to_markdown(index=False, disable_numparse=True)
     legend = (
-        "One study per model, on validation data. Pruned trials were given up because they did "
-        "worse than the median of those before them; diverged ones had an infinite loss; failed "
-        "ones crashed. None of them can be the best."
+        f"One study per model, on {data} data; seconds are of all its trials. Pruned trials were "
+        "given up because they did worse than the median of those before them; diverged ones had "
+        "an infinite loss; failed ones crashed. None of them can be the best."
     )
     text = "\n".join([f"{table}\n\n{legend}\n", *(f"- {note}" for note in dict.fromkeys(notes))])
     write_atomic(record.folder / "studies.md", text.rstrip("\n") + "\n")

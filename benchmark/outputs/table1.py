@@ -7,6 +7,7 @@ import pandas as pd
 from benchmark.datasets import Dataset
 from benchmark.datasets.dataset import missing_rows
 from benchmark.outputs.layout import latex, markdown, page, save
+from benchmark.outputs.tables import split as split_of
 from benchmark.record import Record
 
 
@@ -52,7 +53,7 @@ def readable(data: Dataset) -> pd.DataFrame:
         "#Interactions": f"{len(data):,}",
         "#Items": f"{data.num_items:,}",
         "#Users": f"{data.num_users:,}",
-        "Sparsity": f"{row['sparsity_percent']:.2f}",
+        "Sparsity (%)": f"{row['sparsity_percent']:.2f}",
         "per user": f"{row['interactions_per_user']:.1f}",
         "per item": f"{row['interactions_per_item']:.1f}",
     }
@@ -68,12 +69,10 @@ def caption(record: Record) -> str:
     """Where the data came from, how they are split, and which modalities are used."""
     data, told = record.dataset, record.identity
     repeated = f", {data.duplicates:,} repeated pairs removed" if data.duplicates else ""
-    split = data.describe()["split"]
-    if data.labels is None:
-        split = f"8 : 1 : 1 by {told['split_method']} with seed {told['split_seed']}"
+    split = data.describe()["split"] if data.labels is not None else f"8 : 1 : 1 {split_of(told)}"
     return (
         f"Source: {data.source}{repeated}; fingerprint {data.fingerprint}. Split: {split}. "
-        "Sparsity in percent; per user and per item: interactions on average; then the dimension "
-        "of every modality, and how many items lack it. Used by the models: "
+        "Per user and per item: interactions on average; then the dimension of "
+        " every modality, and how many items lack it. Used by the models: "
         f"{told['modalities'].replace('+', ', ')}."
     )

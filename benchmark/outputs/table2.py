@@ -7,10 +7,12 @@ from itertools import chain
 
 import pandas as pd
 
+from benchmark.experiments import Experiment
 from benchmark.outputs import significance
 from benchmark.outputs.layout import (
     LATEX,
     MARKDOWN,
+    TABLE,
     Format,
     latex,
     listed,
@@ -18,6 +20,7 @@ from benchmark.outputs.layout import (
     numbers,
     page,
     percent,
+    remove,
     save,
 )
 from benchmark.outputs.tables import (
@@ -35,15 +38,19 @@ from benchmark.record import Record
 TITLE = "Overall performance"
 GAIN = "improvement"
 SIGNS = (
-    "* significantly better and † significantly worse than the best of the paper's other models "
-    "in this metric: paired t-test over users, p < 0.05 after Holm's correction; ** and †† "
-    "p < 0.01."
+    "* significantly better and † significantly worse than the best of the paper's baselines in "
+    "this metric: paired t-test over users, p < 0.05 after Holm's correction; ** and †† p < 0.01; "
+    "the models are taken as trained, so what another training changes is not in it."
 )
 
 
 def write(record: Record) -> None:
     """Write ``table2.csv``, ``.md`` and ``.tex`` if Table 2 was asked for and has a run."""
-    if record.experiment("table2") is not None and not record.overall.empty:
+    if record.experiment("table2") is None:
+        return
+    if record.overall.empty:
+        remove(record.folder, "table2", TABLE)
+    else:
         found = significance.statistics(record)
         write_table2(record, found if found.empty else significance.marks(found))
 
@@ -128,9 +135,7 @@ def captions(record: Record, marks: pd.DataFrame) -> list[str]:
 
 def missing(record: Record) -> list[str]:
     """Sentences on the models without a result, those included that were asked for earlier."""
-    asked = record.experiment("table2")
-    labels = [variant.label for _, variant in asked.cells] if asked is not None else []
-    return notes([*record.overall["variant"], *labels], record.overall)
+    return notes(record.experiment("table2") or Experiment("", "", []), record.overall)
 
 
 def budgets(runs: pd.DataFrame, trials: pd.DataFrame) -> str:
@@ -149,7 +154,8 @@ def budgets(runs: pd.DataFrame, trials: pd.DataFrame) -> str:
         if "epochs" in params:
             # a model of several stages trains this long in each of them
             staged = " a stage" if rows["epochs"].max() > params["epochs"] else ""
-            spent += f" of at most {params['epochs']} epochs{staged}, patience {params['patience']}"
+            patience = f", patience {params['patience']}" if "patience" in params else ""
+            spent += f" of at most {params['epochs']} epochs{staged}{patience}"
         models.setdefault(spent, []).append(str(variant))
     if not models:
         return ""

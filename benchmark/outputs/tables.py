@@ -10,14 +10,17 @@ from benchmark.experiments import PAPER_MODELS, Experiment
 from benchmark.outputs.layout import (
     LATEX,
     MARKDOWN,
+    TABLE,
     Format,
     latex,
     listed,
     markdown,
     numbers,
     page,
+    remove,
     save,
 )
+from benchmark.protocols import PROTOCOLS
 from benchmark.record import Record
 from benchmark.store import SINCE_THEN
 from models.registry import label
@@ -28,10 +31,16 @@ HEADINGS = {
     "recall": "Recall@{}",
     "ndcg": "NDCG@{}",
     "ndcg_hits": "NDCG@{} (hits)",
+    "min_co_users": "common users, at least",
 }
+"""What is printed for metrics, and for places that are called after an option."""
+
 OURS = "huign"
 OF_THEIR_OWN = ("table2", "figure4", "protocol")
 """Experiments that are not written as the list of their cells."""
+
+FEW = 6
+"""So many cells without a run are named; of more, their number and models."""
 
 PLACES = "Best in bold, second underlined."
 HITS = (
@@ -45,7 +54,9 @@ def write(record: Record) -> None:
     for experiment in record.experiments:
         if experiment.name not in OF_THEIR_OWN:
             cells = by_cell(experiment, record.runs, record.k)
-            if not cells.empty:
+            if cells.empty:
+                remove(record.folder, experiment.name, TABLE)
+            else:
                 write_cells(experiment, cells, record)
 
 
@@ -80,18 +91,15 @@ def write_cells(experiment: Experiment, cells: pd.DataFrame, record: Record) -> 
     first, *others = experiment.cells[0][0]
     places = cells.set_index(first)
     shown, printed = (cells_as_text(places, others, record.k, form) for form in (MARKDOWN, LATEX))
-    variants = [variant for _, variant in experiment.cells]
-    bases = {variant.tuned_as.label: None for variant in variants if variant.tuned_as}
-    tuned = [f"Hyper-parameters as tuned for {' and '.join(bases)}."] if bases else []
-    legend = " ".join([caption(record.runs), PLACES, *tuned, HITS])
-    closed = notes([variant.label for variant in variants], record.runs)
+    runs = of_experiment(experiment, record.runs)
+    words, closed = legend(runs), notes(experiment, runs)
     # where several columns name a place, a rule wherever the first of them changes
     blocks = [rows for _, rows in printed.groupby(level=0, sort=False)] if others else [printed]
     save(
         record.folder / experiment.name,
         places,
-        page(f"**{experiment.title}**", markdown(shown), legend, listed(closed)),
-        latex(blocks, " ".join([f"{experiment.title}.", legend, *closed]), experiment.name),
+        page(f"**{experiment.title}**", markdown(shown), words, listed(closed)),
+        latex(blocks, " ".join([f"{experiment.title}.", words, *closed]), experiment.name),
     )
 
 
@@ -109,8 +117,9 @@ def cells_as_text(
     metrics = [f"{name}@{k}" for name in METRICS]
     deviation = places[[f"{metric}_sd" for metric in metrics]].set_axis(metrics, axis=1)
     named = places[[*others]].map(lambda value: form.text(str(value)))
-    filled = numbers(places[metrics], deviation, form).rename(columns=heading)
-    return pd.concat([named, filled], axis=1)
+    filled = numbers(places[metrics], deviation, form)
+    text = pd.concat([named, filled], axis=1).rename(columns=heading)
+    return text.rename_axis(heading(str(places.index.name)))
 
 
 def table2(runs: pd.DataFrame, ks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -151,37 +160,78 @@ def paper_and_anchors(model_of: Mapping[str, str]) -> tuple[list[str], list[str]
 
 
 def heading(name: str) -> str:
-    """What is printed for a metric such as ``ndcg_hits@10``; other words stay as they are."""
+    """What is printed for a name such as ``ndcg_hits@10``; other words stay as they are."""
     metric, _, k = name.partition("@")
     return HEADINGS[metric].format(k) if metric in HEADINGS else name
+
+
+def split(told: Mapping[str, str]) -> str:
+    """How the data are split.
+
+    Args:
+        told: A row of ``runs.csv``, or what all rows agree in.
+    """
+    if told["split_seed"] == "shipped":
+        return "as shipped"
+    return f"by {told['split_method']} with seed {told['split_seed']}"
+
+
+def judged_on(told: Mapping[str, str]) -> str:
+    """The data on which epochs and hyper-parameters are chosen."""
+    switches = PROTOCOLS[{**SINCE_THEN, **told}["evaluation_protocol"]]
+    return "test" if "select_on_test" in switches else "validation"
+
+
+def varied(told: Mapping[str, str]) -> str:
+    """What the seeds are of."""
+    return {"both": "initialisation and sampling"}.get(told["vary"], told["vary"])
 
 
 def caption(runs: pd.DataFrame) -> str:
     """What the numbers are: data, split, features, budget, protocol and seeds."""
     told = {**SINCE_THEN, **runs.iloc[0]}
     seeds = max(runs[runs["status"] == "ok"].groupby("variant")["seed"].nunique(), default=0)
-    drawn = f"by {told['split_method']} with seed {told['split_seed']}"
-    varied = {"both": "initialisation and sampling"}.get(told["vary"], told["vary"])
-    over = f"mean ± standard deviation over {seeds} seeds of {varied}"
+    over = f"mean ± standard deviation over {seeds} seeds of {varied(told)}"
     return (
         f"Test data of {told['dataset']} (fingerprint {told['data_fingerprint']}), split "
-        f"{'as shipped' if told['split_seed'] == 'shipped' else drawn}; features "
-        f"{told['modalities']}, scaling {told['feature_scaling']}; preset {told['preset']}, "
-        f"protocol {told['evaluation_protocol']}; "
+        f"{split(told)}; features {told['modalities']}, scaling {told['feature_scaling']}; preset "
+        f"{told['preset']}, protocol {told['evaluation_protocol']}; "
         f"{over if seeds > 1 else f'{seeds} seed' + 's' * (seeds == 0)}."
     )
 
 
-def notes(labels: Sequence[str], runs: pd.DataFrame) -> list[str]:
-    """A sentence for each variant without a result, or whose last attempt gave none.
+def legend(runs: pd.DataFrame) -> str:
+    """The caption of a table that lists its cells, and how to read it.
 
     Args:
-        labels: The variants that are of interest.
-        runs: Rows of ``runs.csv``.
+        runs: Those of its cells.
     """
-    closed = runs[(runs["status"] != "ok") & runs["variant"].isin(labels)]
-    absent = [name for name in dict.fromkeys(labels) if name not in set(runs["variant"])]
+    bases = [name for name in runs["tuned_as"].unique() if name]
+    tuned = [f"Hyper-parameters as tuned for {' and '.join(bases)}."] if bases else []
+    return " ".join([caption(runs), PLACES, *tuned, HITS])
+
+
+def of_experiment(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``runs.csv`` that are of one of an experiment's cells."""
+    return runs[runs["variant"].isin([variant.label for _, variant in experiment.cells])]
+
+
+def notes(experiment: Experiment, runs: pd.DataFrame) -> list[str]:
+    """Sentences on runs that gave no result, and one on the cells that were not run yet.
+
+    Args:
+        experiment: With the cells that are of interest.
+        runs: The rows of ``runs.csv`` that are of interest.
+    """
+    closed = runs[runs["status"] != "ok"]
+    known, variants = set(runs["variant"]), [variant for _, variant in experiment.cells]
+    absent = [variant for variant in variants if variant.label not in known]
+    names, few = [variant.label for variant in absent], len(absent) <= FEW
+    which = dict.fromkeys(label(variant.model) for variant in absent)
+    of_many = f"{len(absent)} of {len(variants)} cells, of {', '.join(which)}"
     return [
-        *(f"{row.variant}: {row.status}, {row.reason}." for row in closed.itertuples()),
-        *(f"{name}: not run yet." for name in absent),
+        *dict.fromkeys(
+            f"{row.variant}: {row.status}, {row.reason}." for row in closed.itertuples()
+        ),
+        *([f"Not run yet: {'; '.join(names) if few else of_many}."] if absent else []),
     ]

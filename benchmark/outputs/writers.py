@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 import torch
 
+from benchmark import planted_intents
 from benchmark.machine import commit, device_name, versions
 from benchmark.outputs import (
     curves,
@@ -35,6 +36,7 @@ WRITERS = (
     study_plots.write,
     figures.write,
     figure4.write,
+    planted_intents.write,
     curves.write,
     comparison.write,
     page.write,  # shows what the others have written

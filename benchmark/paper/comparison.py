@@ -35,10 +35,11 @@ def write(record: Record) -> None:
     - ``value``: a cell, where the data set is the paper's, with ``difference`` and ``ratio``;
     - ``rank``: place of a cell among those that both have, 1 for the highest;
     - ``order``: Kendall's tau between both orders of these, in ``ours``, with its ``p_value``;
-    - ``lead_percent``: HUIGN, 32-8-4 or all modalities over the best other place;
-    - ``spread_percent``: the best over the worst place;
+    - ``lead_percent``: HUIGN, 32-8-4 or all modalities over the best other of these;
+    - ``spread_percent``: the best over the worst of these;
     - ``smoothness``: of Figure 3, the standard deviation of a curve over its thresholds;
-    - ``claim``: the share of comparisons in which it holds, with a ``verdict`` on ours;
+    - ``claim``: the share of comparisons in which it holds, with a ``verdict`` on ours, which
+      counts those beyond the noise alone;
 
     ``place``, ``metric`` and ``paper_dataset``; ``paper`` and ``ours``; ``sd`` over ``seeds``.
     """
@@ -75,7 +76,7 @@ def judged(found: dict[str, Measured]) -> list[tuple[Claim, Outcome]]:
         for claim in CLAIMS
     ]
     curves = smoothness(found["figure3"]) if "figure3" in found else pd.DataFrame()
-    return [*outcomes, (SMOOTHER, Outcome(*SMOOTHER.counted(-curves)))]
+    return [*outcomes, (SMOOTHER, Outcome(*SMOOTHER.counted(-curves), untested="no test"))]
 
 
 def compared(found: dict[str, Measured], same: str | None) -> list[Finding]:
@@ -123,7 +124,7 @@ def beside(table: str, ours: Measured, dataset: str, absolute: bool) -> Iterator
     common = [str(place) for place in paper if place in ours.mean]
     for metric in [str(name) for name in paper.index if name in ours.mean.index and common]:
         finding = Finding(table, "value", metric=metric, paper_dataset=dataset)
-        mine, theirs = ours.mean.T[metric], paper.T[metric]
+        mine, theirs = (each.T[metric][common] for each in (ours.mean, paper))
         for place in common if absolute else ():
             mean, sd, seeds = ours.cell(metric, place)
             value = float(theirs[place])
@@ -131,12 +132,14 @@ def beside(table: str, ours: Measured, dataset: str, absolute: bool) -> Iterator
                 finding, place=place, paper=value, ours=mean, sd=sd, seeds=seeds,
                 difference=mean - value, ratio=mean / value,
             )  # fmt: skip
-        ranks = [each[common].rank(ascending=False, method="min") for each in (theirs, mine)]
+        if len(common) < 2:
+            continue
+        ranks = [each.rank(ascending=False, method="min") for each in (theirs, mine)]
         for place in common:
             first, second = (float(each[place]) for each in ranks)
             yield replace(finding, what="rank", place=place, paper=first, ours=second)
-        if len(common) > 1:
-            tau, p_value = agreement_of_order(mine[common], theirs[common])
+        if len(common) > 2:  # two places are in the same order or in the other
+            tau, p_value = agreement_of_order(mine, theirs)
             yield replace(finding, what="order", ours=tau, p_value=p_value)
         leads = [lead(each, LEADERS[table]) for each in (theirs, mine)]
         yield replace(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from benchmark.outputs.layout import MINUS, NOTHING, p_text, percent
 from benchmark.paper.claims import Claim
 from benchmark.paper.published import OURS, PLACES, datasets, results, sizes
 from benchmark.paper.shape import LEADERS, LEVEL, METRICS, Finding, Measured, Outcome
@@ -49,7 +50,7 @@ def page(
         if name == "figure3":
             parts += smooth(own)
             continue
-        if own:
+        if any(row.what == "rank" for row in own):
             parts += [*order(ours, own), *leaders(name, own)]
         if name == "table2":
             parts += certainty(statistics)
@@ -90,18 +91,16 @@ def claim_table(claims: Sequence[tuple[Claim, Outcome]]) -> str:
     """Every claim: in how many comparisons it holds, in the paper's tables and here."""
     lines = []
     for claim, ours in claims:
-        line = {"": claim.table, "claim": claim.text}
+        line = {"table": claim.table, "claim": claim.text}
         for dataset in datasets():
             printed = claim.table in PLACES
             held, total = claim.counted(results(claim.table, dataset)) if printed else (0, 0)
             line[paper(dataset)] = (
                 f"{held} of {total}" if total else "not in it" if printed else "in words"
             )
-        if ours.known:
-            against = ours.clear - ours.clear_held
-            clear = f"{ours.clear_held} for, {against} against"
-        else:
-            clear = "?" if ours.total else ""
+        against = ours.clear - ours.clear_held
+        of = "" if ours.tested == ours.total else f" of {ours.tested} tested"
+        clear = f"{ours.clear_held} for, {against} against{of}" if ours.tested else ""
         line["ours"] = f"{ours.held} of {ours.total}" if ours.total else ""
         lines.append({**line, "beyond noise": clear, "verdict": f"**{ours.verdict}**"})
     return markdown(lines)
@@ -112,18 +111,19 @@ def noise(found: dict[str, Measured]) -> str:
     seeds = [count for ours in found.values() for count in ours.seeds.values()]
     texts = [
         "A claim is that places of a table are above others; counted are the comparisons, one for "
-        "each metric and pair, in which they are. It holds if it does in all."
+        "each metric and pair, in which they are. (NDCG@1 is precision@1, and counts again.)"
     ]
     if max(seeds) > 1:
         texts.append(
             "A comparison is beyond the noise if Welch's t-test between the seeds of both sides "
-            f"gives p < {LEVEL}, uncorrected: where nothing differs, one in {round(1 / LEVEL)} "
-            "does so by chance. The others are within it: no evidence, for or against. Smoothness "
-            "has no such test."
+            f"gives p < {LEVEL} after Holm's correction for the comparisons of its claim. The "
+            "claim holds if all its comparisons are beyond the noise and for it, in part if only "
+            "some are; it does not hold if one beyond the noise is against it. The others are no "
+            "evidence, for or against. Smoothness has no such test."
         )
     if min(seeds) < 2:
         texts.append(
-            '**What rests on a single seed is marked "?": another training may turn a small '
+            "**What rests on a single seed cannot be tested: another training may turn a small "
             "margin round, so it is no evidence, for or against.**"
         )
     return " ".join(texts)
@@ -143,12 +143,16 @@ def order(ours: Measured, own: Sequence[Finding]) -> list[str]:
     taus: dict[str, dict[str, str]] = {}
     for row in own:
         if row.what == "order":
-            text = f"{row.ours:+.2f} (p = {row.p_value:.2f})" if row.ours == row.ours else "-"
+            text = f"{row.ours:+.2f} (p {p_text(row.p_value, '= ')})"
+            text = NOTHING if math.isnan(row.ours) else text.replace("-", MINUS)
             line = taus.setdefault(row.metric, {"metric": row.metric})
             line[paper(row.paper_dataset)] = text
     parts = [f"{metric}, and ranks among what both have:", markdown([*lines.values()])]
     if taus:
-        text = "Kendall's tau between our order and the paper's (1: the same, -1: reversed):"
+        text = (
+            f"Kendall's tau between our order and the paper's (1: the same, {MINUS}1: reversed; "
+            "p is two-sided, of each metric for itself):"
+        )
         parts += [text, markdown([*taus.values()])]
     return parts
 
@@ -156,7 +160,8 @@ def order(ours: Measured, own: Sequence[Finding]) -> list[str]:
 def leaders(table: str, own: Sequence[Finding]) -> list[str]:
     """Who is first, how far the paper's favourite leads, and how far apart all are."""
     lines: dict[str, dict[str, str]] = {}
-    for metric, dataset in dict.fromkeys((row.metric, row.paper_dataset) for row in own):
+    led = [row for row in own if row.what in PERCENT]
+    for metric, dataset in dict.fromkeys((row.metric, row.paper_dataset) for row in led):
         rows = [row for row in own if (row.metric, row.paper_dataset) == (metric, dataset)]
         first, second = (next(row for row in rows if row.what == what) for what in PERCENT)
         ranks = [row for row in rows if row.what == "rank"]
@@ -166,8 +171,8 @@ def leaders(table: str, own: Sequence[Finding]) -> list[str]:
         best = " = ".join(row.place for row in ranks if row.paper == 1)
         line[paper(dataset)] = f"{best}; {percent(first.paper)}; {percent(second.paper)}"
     text = (
-        f"First among what both have; {LEADERS[table]} over the best other; the best over the "
-        "worst. The paper's percentages are recomputed from its table:"
+        f"Among what both have: the first; {LEADERS[table]} over the best other; the best over "
+        "the worst. The paper's percentages are recomputed from its table:"
     )
     return [text, markdown([*lines.values()])]
 
@@ -180,10 +185,7 @@ def certainty(statistics: pd.DataFrame) -> list[str]:
             "strongest baseline": row["reference"],
             "difference [95 % interval]": f"{row['difference']:+.4f} "
             f"[{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]",
-            "p (Holm)": f"{row['p_holm']:.3f}",
-            "": "within noise"
-            if row["difference_low"] <= 0 <= row["difference_high"]
-            else "beyond",
+            "p (Holm)": p_text(row["p_holm"]),
         }
         for row in statistics.to_dict("records")
         if row["variant"] == label(OURS.lower())
@@ -244,11 +246,6 @@ def paper(dataset: str) -> str:
 def plus_minus(mean: float, sd: float) -> str:
     """With the standard deviation where there are several seeds."""
     return f"{mean:.4f}" if math.isnan(sd) else f"{mean:.4f} ± {sd:.4f}"
-
-
-def percent(value: float) -> str:
-    """With sign; a dash for what has no value."""
-    return "-" if math.isnan(value) else f"{value:+.2f} %"
 
 
 def markdown(lines: Sequence[Mapping[str, str]]) -> str:

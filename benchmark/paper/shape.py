@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, ttest_ind_from_stats
 
 from benchmark.experiments import ABLATIONS, MIN_CO_USERS, Experiment, Variant
+from benchmark.outputs.significance import holm
 from benchmark.paper.claims import Claim, at_threshold
 from benchmark.paper.published import OURS, results
 
@@ -159,23 +161,29 @@ class Outcome:
     Args:
         held: Comparisons in which it holds.
         total: Comparisons that could be made.
-        clear: Of these, those whose difference stands out from the noise over seeds.
+        tested: Of these, those with several seeds on both sides, so that the noise is known.
+        clear: Of the tested ones, those whose difference stands out from the noise.
         clear_held: Of the clear ones, those in which it holds.
-        known: Whether every comparison has several seeds on both sides, so that the noise is known.
+        untested: Why no comparison is tested, if none is.
     """
 
     held: int
     total: int
+    tested: int = 0
     clear: int = 0
     clear_held: int = 0
-    known: bool = False
+    untested: str = "one seed"
 
     @property
     def verdict(self) -> str:
-        """Whether it holds in all comparisons."""
+        """What the comparisons beyond the noise say; the others are no evidence either way."""
         if not self.total:
             return "not measured"
-        return "holds" if self.held == self.total else "does not hold"
+        if not self.clear:
+            return f"no evidence ({'within noise' if self.tested else self.untested})"
+        if self.clear_held < self.clear:
+            return "does not hold"
+        return "holds" if self.clear == self.total else "holds in part"
 
     @property
     def share(self) -> float:
@@ -186,18 +194,19 @@ class Outcome:
 def outcome(claim: Claim, ours: Measured) -> Outcome:
     """Hold a claim against our results.
 
-    A difference is clear if Welch's t-test between the seeds of its two sides gives p < 0.05; each
-    comparison is tested for itself.
+    A difference is clear if Welch's t-test between the seeds of its two sides gives p < 0.05 after
+    Holm's correction for all comparisons of the claim, lest one of many be against it by chance.
     """
     margins = claim.margins(ours.mean)
-    tests = [p_value(ours, *place) for place in margins.index]
-    clear = pd.Series([p < LEVEL for p in tests], margins.index, dtype=bool)
+    tests = np.array([p_value(ours, *place) for place in margins.index], dtype=float)
+    tested = ~np.isnan(tests)
+    clear = margins[tested][holm(tests[tested]) < LEVEL]
     return Outcome(
         held=int((margins > 0).sum()),
         total=len(margins),
-        clear=int(clear.sum()),
-        clear_held=int((clear & (margins > 0)).sum()),
-        known=bool(tests) and not any(math.isnan(p) for p in tests),
+        tested=int(tested.sum()),
+        clear=len(clear),
+        clear_held=int((clear > 0).sum()),
     )
 
 

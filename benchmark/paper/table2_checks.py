@@ -38,7 +38,7 @@ def standard_ndcg() -> Check:
         "standard NDCG, whose ideal has min(k, number of the user's positives) terms. The largest "
         "one that any evaluation with these six means can have, their rounding included, is the "
         "optimum of a linear programme over the hits per rank and number of positives; "
-        "`benchmark/ndcg_bound.py` derives it. Cells: printed value, and the bound.",
+        "`benchmark/paper/ndcg_bound.py` derives it. Cells: printed value, and the bound.",
         f"{len(rows) - len(possible)} of {len(rows)} printed values at 5 and 10 are above the "
         f"bound (exceptions: {exceptions or 'none'}). Compare the printed NDCG with `ndcg_hits`, "
         "the definition of the released code, whose ideal is over the hits alone and which has no "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmark.experiments import PAPER_MODELS
+from benchmark.outputs.layout import p_text
 from benchmark.presets import PRESETS
 from benchmark.record import Record
 from benchmark.report.gaps import seeds
@@ -58,14 +59,10 @@ def difference(statistics: pd.DataFrame, metric: str, name: str) -> list[str]:
     return [
         f"Over the users, its difference from {row['reference']} is {row['difference']:+.4f}, with "
         f"a 95 % confidence interval from {row['difference_low']:+.4f} to "
-        f"{row['difference_high']:+.4f} and p {p_value(row['p_holm'])} after Holm's correction."
+        f"{row['difference_high']:+.4f} and p {p_text(row['p_holm'], '= ')} after Holm's "
+        "correction."
         for row in rows.dropna(subset=["p_holm"]).to_dict("records")
     ]
-
-
-def p_value(p: float) -> str:
-    """With the sign that belongs before it."""
-    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def caveats(record: Record) -> list[str]:

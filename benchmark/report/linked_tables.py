@@ -10,8 +10,12 @@ import pandas as pd
 
 from benchmark.outputs import table2 as overall
 from benchmark.outputs import tables
+from benchmark.outputs.layout import PLAIN, percent, places
 from benchmark.record import Record
 from models.registry import label
+
+STORED = ("runs", "trials")
+"""Tables that hold the rows of all settings."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,8 @@ def number(
     value: float, spread: float, run_ids: Sequence[str], place: float = 0, mark: str = ""
 ) -> Cell:
     """A mean with its standard deviation, where there are several runs, and its place."""
-    text = f"{value:.4f}" + (f" ± {spread:.4f}" if spread else "")
+    text = PLAIN.number(value, spread)
     return Cell(text, target(run_ids), int(place) if place < 3 else 0, mark)
-
-
-def percent(value: float, run_ids: Sequence[str]) -> Cell:
-    """A change; empty for NaN."""
-    return Cell("" if pd.isna(value) else f"{value:+.2f} %", target(run_ids))
 
 
 def table2(record: Record, marks: pd.DataFrame) -> dict[str, Table]:
@@ -86,14 +85,13 @@ def table2(record: Record, marks: pd.DataFrame) -> dict[str, Table]:
     exact, deviation = tables.table2(record.overall, record.ks)
     mean, gain = exact.drop(columns="improvement_percent"), exact["improvement_percent"]
     signs = marks.reindex(index=mean.index, columns=mean.columns, fill_value="")
-    places = mean.rank(axis=1, ascending=False, method="min")
-    parts = [frame.to_dict() for frame in (mean, deviation, places, signs)]
+    parts = [frame.to_dict() for frame in (mean, deviation, places(mean.T).T, signs)]
     ids = record.done.groupby("variant")["run_id"].agg(list)
     ours = ids.get(label(tables.OURS), [])
 
     def cell(metric: str, model: str) -> Cell:
         if model == overall.GAIN:
-            return percent(gain[metric], ours)
+            return Cell(percent(gain[metric]), target(ours))
         value, spread, place, sign = (part[model][metric] for part in parts)
         return number(value, spread, ids[model], place, sign)
 
@@ -115,7 +113,7 @@ def fresh(path: Path, known: set[str]) -> pd.DataFrame | None:
     """The rows of a CSV file of the results, as text.
 
     Args:
-        path: Of a file that names its rows' runs in the column ``runs``, if in any.
+        path: Of a file that names its rows' runs in the column ``runs`` or ``run_id``, if in any.
         known: Ids of the runs that the page describes.
 
     Returns:
@@ -125,8 +123,8 @@ def fresh(path: Path, known: set[str]) -> pd.DataFrame | None:
     if not path.exists():
         return None
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    named = set(" ".join(frame["runs"]).split()) if "runs" in frame else set()
-    return frame if named <= known else None
+    named = [*frame.get("runs", ()), *(frame.get("run_id", ()) if path.stem not in STORED else ())]
+    return frame if set(" ".join(named).split()) <= known else None
 
 
 def cells(frame: pd.DataFrame, ranked: bool) -> Table:
@@ -145,19 +143,21 @@ def cells(frame: pd.DataFrame, ranked: bool) -> Table:
     means = [name for name in values if f"{name}_sd" in values]
     changes = [name for name in values if str(name).endswith("_percent")]
     shown = [name for name in values if name in (*means, *changes)]
-    places = values[means].rank(ascending=False, method="min")
+    ranks = places(values[means])
     groups: dict[str, list[list[Cell]]] = {}
     for row, run_ids in enumerate(ids):
         *group, name = frame.iloc[row, :first]
         numbers = [
             number(
                 values[each][row], values[f"{each}_sd"][row], run_ids,
-                places[each][row] if ranked else 0,
+                ranks[each][row] if ranked else 0,
             )
             if each in means
-            else percent(values[each][row], run_ids)
+            else Cell(percent(values[each][row]), target(run_ids))
             for each in shown
         ]  # fmt: skip
         groups.setdefault(", ".join(group), []).append([Cell(name), *numbers])
     titles = [tables.heading(str(name)) if name in means else "change" for name in shown]
-    return Table([names[first - 1], *titles], [Rows(*group) for group in groups.items()])
+    return Table(
+        [tables.heading(names[first - 1]), *titles], [Rows(*group) for group in groups.items()]
+    )

@@ -7,10 +7,12 @@ import re
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from benchmark.outputs.layout import MINUS, NOTHING
+
 # no HTML: what a title or a label holds is shown as it is; no pictures: the page embeds its own
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 STYLES = re.compile(r"&lt;(/?)(u|sup)&gt;")
-NUMBER = re.compile(r"(?=.*\d)(</?(u|sup)>|p =|[-+±<\d.,%()\[\]*†\se])+")
+NUMBER = re.compile(rf"{NOTHING}|(?=.*\d)(</?(u|sup)>|p =|[-+±<\d.,%()\[\]*†\se{MINUS}])+")
 TABLE = '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from benchmark.outputs import significance, tables
 from benchmark.outputs import table2 as overall
-from benchmark.outputs.layout import MARKDOWN
+from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE
 from benchmark.record import Record
 from benchmark.report import linked_tables
 from benchmark.report.findings import caveats, headline
@@ -31,7 +31,9 @@ TEMPLATES = Environment(
 )
 TEMPLATES.filters["words"] = MARKDOWN.text
 
-SHOWN = (".csv", ".md", ".tex", ".png", ".pdf")
+SHOWN = (*TABLE, *PICTURE)
+LISTED = ("table3", "table4", "figure3")
+"""Experiments whose tables list their cells, best and second told apart."""
 
 SECTIONS = {
     "data": ("Data", ["table1"]),
@@ -79,8 +81,9 @@ def contents(record: Record) -> dict[str, Any]:
     statistics = pd.read_csv(folder / "statistics.csv") if tested else pd.DataFrame()
     marks = significance.marks(statistics)
     return {
-        "dataset": record.dataset.describe(),
-        "identity": record.identity,
+        "name": record.identity["dataset"],
+        "settings": settings(record),
+        "judged_on": tables.judged_on(record.identity),
         "k": record.k,
         "ours": label(tables.OURS),
         "sections": SECTIONS,
@@ -90,8 +93,13 @@ def contents(record: Record) -> dict[str, Any]:
         "captions": overall.captions(record, marks) if len(record.overall) else [],
         "table2": linked_tables.table2(record, marks) if len(record.overall) else {},
         "cells": {
-            name: linked_tables.cells(frame, ranked=name in ("table3", "table4"))
-            for name in ("table3", "table4", "figure3", "protocol")
+            name: linked_tables.cells(frame, ranked=name != "protocol")
+            for name in (*LISTED, "protocol")
+            if (frame := frames.get(name)) is not None
+        },
+        "legends": {
+            name: tables.legend(of_cells(frame, record))
+            for name in LISTED
             if (frame := frames.get(name)) is not None
         },
         "texts": texts([*files, folder.parent / "paper_checks.md"]),
@@ -107,6 +115,25 @@ def contents(record: Record) -> dict[str, Any]:
         "gaps": gaps(record),
         "files": [path.name for path in files],
     }
+
+
+def settings(record: Record) -> dict[str, str]:
+    """What all runs agree in, in words."""
+    told = record.identity
+    return {
+        "Split": tables.split(told),
+        "Features": told["modalities"].replace("+", ", "),
+        "Scaling of features": told["feature_scaling"],
+        "Preset": told["preset"],
+        "Protocol": told["evaluation_protocol"],
+        "Seeds of": tables.varied(told),
+        "Cut-offs": ", ".join(map(str, record.ks)),
+    }
+
+
+def of_cells(frame: pd.DataFrame, record: Record) -> pd.DataFrame:
+    """The rows of ``runs.csv`` that the rows of a table come from."""
+    return record.runs[record.runs["run_id"].isin(" ".join(frame["runs"]).split())]
 
 
 def texts(paths: list[Path]) -> dict[str, str]:

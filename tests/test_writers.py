@@ -1,0 +1,42 @@
+"""What all writers together leave in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from small_record import closed, small_record
+
+from benchmark.experiments import experiments
+from benchmark.outputs import writers
+
+OLD = {
+    "table": ("table2", "table3", "table4", "figure3", "protocol"),
+    "picture": ("table2", "figure3", "figure4", "curves", "collapse"),
+    "page": ("statistics", "studies", "figure4", "intents", "comparison"),
+}
+SUFFIXES = {"table": ("csv", "md", "tex"), "picture": ("png", "pdf"), "page": ("csv", "md")}
+
+
+def test_nothing_stays_that_the_rows_do_not_say(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    rows = [closed(name, "failed", "DivergedError: loss is nan") for name in ("VBPR", "HUIGN")]
+    asked = experiments(["vbpr", "huign"], ["visual", "textual"])
+    record = small_record(folder, rows, asked)
+    old = [
+        folder / f"{stem}.{suffix}"
+        for kind, stems in OLD.items()
+        for stem in stems
+        for suffix in SUFFIXES[kind]
+    ]
+    (folder / "studies").mkdir()
+    old.append(folder / "studies" / "huign.png")
+    for path in old:
+        path.write_text("of rows that are gone\n")
+    writers.write_outputs(record, 1, torch.device("cpu"))
+    left = {path.name for path in old if path.exists() and "gone" in path.read_text()}
+    assert left == set()
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {
+        "manifest.json", "report.html", "report.md", "runs.csv", "table1.csv", "table1.md",
+        "table1.tex", "table2.csv", "table2.md", "table2.tex",
+    }  # fmt: skip
