@@ -149,9 +149,9 @@ def test_no_test_pair_is_within_reach(bench: Bench, monkeypatch: pytest.MonkeyPa
     def spy(cls: type, method: str) -> None:
         original = getattr(cls, method)
 
-        def watched(*arguments: Any) -> Any:
-            look(*arguments)
-            return original(*arguments)
+        def watched(*arguments: Any, **named: Any) -> Any:
+            look(*arguments, *named.values())
+            return original(*arguments, **named)
 
         monkeypatch.setattr(cls, method, watched)
 
