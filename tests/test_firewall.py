@@ -6,14 +6,13 @@ import gc
 import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import ITEMS, USERS, Bench, numbers, small_bench
+from planted import ITEMS, USERS, Bench, numbers
 
 from benchmark.datasets import Dataset, load
 from benchmark.splits import TEST, TRAIN, Split
@@ -24,11 +23,6 @@ from models.registry import model_class
 
 MODELS = ("bpr_mf", "vbpr", "huign", "popularity", "ease")
 CALL = ("--models", *MODELS, "--dataset", "toy", "--seeds", "2")
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 def replace_test_labels(bench: Bench) -> int:
