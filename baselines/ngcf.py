@@ -12,8 +12,8 @@ from typing_extensions import Unpack
 
 from models.bipartite_graph import bipartite_graph, row_normalisation, symmetric_normalisation
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier, zeros
+from models.losses import bpr, l2_batch, margins
+from models.parameters import lookup, xavier, zeros
 from models.propagation import SparseMatrix
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -131,9 +131,9 @@ class NGCF(PairwiseRecommender):
         """BPR loss of a batch of triples, each ``[batch_size]``, plus the form's regulariser."""
         num_users = len(self.user_embedding)
         nodes = torch.cat([users, num_users + pos_items, num_users + neg_items])
-        rows = torch.cat([layer[nodes] for layer in self.layers()], dim=1)
+        rows = torch.cat([lookup(layer, nodes) for layer in self.layers()], dim=1)
         user, pos, neg = rows.chunk(3)  # each [batch_size, (num_layers + 1) * dim]
-        ranking = bpr((user * pos).sum(1), (user * neg).sum(1))
+        ranking = bpr(margins(user, pos, neg))
         return ranking + self.reg * self.penalty(user, pos, neg)
 
     def penalty(self, user: Tensor, pos: Tensor, neg: Tensor) -> Tensor:

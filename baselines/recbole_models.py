@@ -24,6 +24,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from baselines.recbole_stand_ins import ITEM, LABEL, NEGATIVE, USER, DataSet, Settings, interaction
+from models.checkpoint import Checkpoint
 from models.errors import UsageError
 from models.interactions import Interactions
 from models.recommender import Recommender, Validate
@@ -126,8 +127,16 @@ class Trained(Adapted, TrainedRecommender):
         for name, value in values.items():
             setattr(self, name, value)
 
-    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
-        """See :meth:`models.training.TrainedRecommender.fit`."""
+    def fit(
+        self,
+        train: Interactions,
+        validate: Validate | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
+        """See :meth:`models.training.TrainedRecommender.fit`.
+
+        ``checkpoint`` is not used: RecBole's models may keep a state that nobody knows of.
+        """
         with contained(self.seed):
             return super().fit(train, validate)
 

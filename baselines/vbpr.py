@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier, zeros
+from models.losses import bpr, l2_batch, margins
+from models.parameters import lookup, xavier, zeros
 from models.recommender import ANY_MODALITY
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -80,19 +81,25 @@ class VBPR(PairwiseRecommender):
         Scores enter a pairwise loss only through their difference, and the projection is linear:
         it is applied to :math:`x_p - x_n`, or to all items where the batch is larger than that.
         """
-        user, content = self.user_embedding[users], self.user_content[users]
-        pos, neg = self.item_embedding[pos_items], self.item_embedding[neg_items]
-        pos_bias, neg_bias = self.item_bias[pos_items], self.item_bias[neg_items]
+        user, content = lookup(self.user_embedding, users), lookup(self.user_content, users)
+        pos, neg = lookup(self.item_embedding, pos_items), lookup(self.item_embedding, neg_items)
+        pos_bias, neg_bias = lookup(self.item_bias, pos_items), lookup(self.item_bias, neg_items)
         weights = torch.cat([self.projection, self.feature_bias], dim=1)  # [F, embedding_dim + 1]
         if len(users) < len(self.features):
-            projected = (self.features[pos_items] - self.features[neg_items]) @ weights
+            projected = self.contrasts(pos_items, neg_items) @ weights
         else:
             items = self.features @ weights
-            projected = items[pos_items] - items[neg_items]
+            projected = lookup(items, pos_items) - lookup(items, neg_items)
         margin = (
-            (user * (pos - neg)).sum(1)
-            + (content * projected[:, :-1]).sum(1)
+            margins(user, pos, neg)
+            + torch.linalg.vecdot(content, projected[:, :-1])
             + (projected[:, -1] + pos_bias - neg_bias)
         )
-        ranking = bpr(margin, torch.zeros_like(margin))
+        ranking = bpr(margin)
         return ranking + self.reg * l2_batch(user, content, pos, neg, pos_bias, neg_bias)
+
+    def contrasts(self, pos_items: Tensor, neg_items: Tensor) -> Tensor:
+        """:math:`x_p - x_n`, ``[batch_size, F]``, read and subtracted in one pass."""
+        pairs = torch.stack([pos_items, neg_items], dim=1)
+        signs = self.features.new_tensor([1.0, -1.0]).expand(pairs.shape)
+        return functional.embedding_bag(pairs, self.features, mode="sum", per_sample_weights=signs)

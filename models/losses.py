@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 
-def bpr(pos_scores: Tensor, neg_scores: Tensor) -> Tensor:
+def bpr(margins: Tensor) -> Tensor:
     r"""Mean pairwise ranking loss of Bayesian Personalized Ranking (Rendle et al., UAI 2009).
 
-    .. math:: \frac{1}{B} \sum_b \ln\left(1 + e^{s_n - s_p}\right)
+    .. math:: \frac{1}{B} \sum_b \ln\left(1 + e^{-m_b}\right)
 
-    Written with softplus: :math:`\ln \sigma(x)` overflows to infinity, with a NaN gradient, at a
-    margin of about -100 in single precision.
+    Written with softplus: :math:`\ln \sigma(m)` overflows to minus infinity, with a NaN gradient,
+    at a margin of about -100 in single precision.
 
     Args:
-        pos_scores: ``[batch_size]`` scores of observed items.
-        neg_scores: ``[batch_size]`` scores of unobserved items.
+        margins: ``[batch_size]``, scores of observed minus scores of unobserved items.
 
     Returns:
-        A scalar; ln 2 where all scores are equal.
+        A scalar; ln 2 where all margins are zero.
 
     Note:
         The paper sums over all triples; the mean only rescales the other terms' weights.
     """
-    return functional.softplus(neg_scores - pos_scores).mean()
+    return functional.softplus(-margins).mean()
+
+
+def margins(user: Tensor, pos: Tensor, neg: Tensor) -> Tensor:
+    """Differences of inner products, ``user . pos - user . neg``: three ``[batch_size, width]``."""
+    return torch.linalg.vecdot(user, pos - neg)
 
 
 def l2_batch(*rows: Tensor) -> Tensor:
@@ -39,7 +44,5 @@ def l2_batch(*rows: Tensor) -> Tensor:
         Only rows of the batch are shrunk. Under Adam, a penalty on whole tables would move rows
         without any data at full step size, whatever its weight.
     """
-    total = rows[0].square().sum()
-    for row in rows[1:]:
-        total = total + row.square().sum()
-    return total / (2 * len(rows[0]))
+    flat = [row.flatten() for row in rows]
+    return torch.stack([torch.dot(row, row) for row in flat]).sum() / (2 * len(rows[0]))

@@ -6,12 +6,14 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from models.checkpoint import Checkpoint, random_state, set_random_state
 from models.errors import DivergedError
 from models.interactions import Interactions
 from models.recommender import Recommender, Validate
@@ -117,7 +119,12 @@ class TrainedRecommender(Recommender, nn.Module):
         """What the model wants logged after every epoch, beside loss and validation score."""
         return {}
 
-    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
+    def fit(
+        self,
+        train: Interactions,
+        validate: Validate | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
         """Train with Adam until the validation score stops rising; keep the best weights.
 
         Without ``validate`` all ``epochs`` are run and the last weights are kept. What happened
@@ -126,6 +133,8 @@ class TrainedRecommender(Recommender, nn.Module):
         Args:
             train: Training interactions and item features.
             validate: Scores the model after every epoch, higher is better.
+            checkpoint: Where to go on from, and what to keep up to date, if anything: the outcome
+                is that of a training without interruption.
 
         Raises:
             DivergedError: If the loss becomes NaN or infinite.
@@ -134,16 +143,38 @@ class TrainedRecommender(Recommender, nn.Module):
         with torch.random.fork_rng(devices):
             torch.manual_seed(self.seed)
             self.build(train)
-            self._descend(train, validate)
+            self._descend(train, validate, checkpoint)
         return self.eval()
 
-    def _descend(self, train: Interactions, validate: Validate | None) -> None:
+    def _descend(
+        self, train: Interactions, validate: Validate | None, checkpoint: Checkpoint | None
+    ) -> None:
         seed = self.seed if self.sampling_seed is None else self.sampling_seed
         generator = torch.Generator(train.device).manual_seed(seed)
         optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
-        best_score, best_epoch, best_state = -math.inf, 0, {}
+        best = Best()
         self.history = []
-        for epoch in range(1, self.epochs + 1):
+
+        def state() -> dict[str, Any]:
+            return {
+                "parameters": self.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "best": vars(best),
+                "history": self.history,
+                "sampling": generator.get_state(),
+                "random": random_state(train.device),
+            }
+
+        if checkpoint is not None and (before := checkpoint.load()) is not None:
+            self.load_state_dict(before["parameters"])
+            optimizer.load_state_dict(before["optimizer"])
+            best, self.history = Best(**before["best"]), before["history"]
+            generator.set_state(before["sampling"])
+            set_random_state(train.device, before["random"])
+
+        while len(self.history) < self.epochs and not (
+            validate is not None and len(self.history) - best.epoch >= self.patience
+        ):
             started = time.perf_counter()
             self.train()
             losses = []
@@ -154,6 +185,7 @@ class TrainedRecommender(Recommender, nn.Module):
                 optimizer.step()
                 losses.append(loss.detach())
             mean_loss = float(torch.stack(losses).mean())  # the epoch's one wait for the device
+            epoch = len(self.history) + 1
             if not math.isfinite(mean_loss):
                 raise DivergedError(f"loss is {mean_loss} in epoch {epoch} of {self!r}")
             self.eval()
@@ -161,14 +193,29 @@ class TrainedRecommender(Recommender, nn.Module):
             self.history.append(row)
             if validate is not None:
                 row["validation"] = score = validate(self)
-                if score > best_score:
-                    best_score, best_epoch = score, epoch
-                    best_state = {name: value.clone() for name, value in self.state_dict().items()}
+                if score > best.score:
+                    weights = {name: value.clone() for name, value in self.state_dict().items()}
+                    best = Best(score, epoch, weights)
             row["seconds"] = time.perf_counter() - started
-            if validate is not None and epoch - best_epoch >= self.patience:
-                break
-        if best_state:
-            self.load_state_dict(best_state)
+            if checkpoint is not None:
+                checkpoint.save(state)
+        if best.weights:
+            self.load_state_dict(best.weights)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch with the highest validation score so far.
+
+    Args:
+        score: Its validation score.
+        epoch: Its number, from 1.
+        weights: The state of the model after it.
+    """
+
+    score: float = -math.inf
+    epoch: int = 0
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class PairwiseRecommender(TrainedRecommender):
@@ -178,10 +225,15 @@ class PairwiseRecommender(TrainedRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """What one step minimises, for triples of three vectors ``[batch_size]``."""
 
-    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
+    def fit(
+        self,
+        train: Interactions,
+        validate: Validate | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
         """See :meth:`TrainedRecommender.fit`."""
         self._sampler = NegativeSampler(train)
-        return super().fit(train, validate)
+        return super().fit(train, validate, checkpoint)
 
     def batches(
         self, train: Interactions, generator: torch.Generator
