@@ -6,8 +6,11 @@ Torch is loaded within functions, so that --help and a mistyped option answer at
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,18 +80,51 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
     return [prepare(load(name, arguments.data_root), settings) for name in names]
 
 
+def one_line(said: object) -> str:
+    """What an error says; it may quote a file, whose control characters a terminal would obey."""
+    words = " ".join(str(said).split())
+    return "".join(sign if sign.isprintable() else "?" for sign in words)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system, a container or a shutdown sends it: it ends things as Ctrl-C."""
+
+
 def called(
     run: Callable[[argparse.Namespace], int],
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None,
     stopped: str = "stopped; the same command goes on with what is left",
 ) -> int:
-    """Do what a command line asks; 2 for a mistake in it, 130 after Ctrl-C, with ``stopped``."""
+    """Do what a command line asks.
+
+    Returns:
+        The exit code: 2 for a mistake in it; 130 after Ctrl-C and 143 after SIGTERM, with
+        ``stopped`` said.
+    """
     try:
-        return run(parser.parse_args(argv))
+        with terminable():
+            return run(parser.parse_args(argv))
     except UsageError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", one_line(error), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(stopped, file=sys.stderr)
-        return 130
+        return 143 if isinstance(interrupt, Terminated) else 130
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises :class:`Terminated` meanwhile; only the main thread can see to that."""
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,16 +1,17 @@
-"""Look at data sets and convert them: ``python -m benchmark.data list|inspect|convert``."""
+"""Look at data sets, fetch, convert, add features: ``python -m benchmark.data``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.command import called
+from benchmark.command import called, one_line
+from benchmark.extraction import command as extraction
 from benchmark.options import Parser, at_least
 from models.errors import UsageError
 
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   python -m benchmark.data list --data-root data
-      the data sets at hand
+      the data sets at hand, and those to download
+  python -m benchmark.data download ml-1m-multimodal --data-root data
+      real data with features of plots, posters and trailers, checked and ready for --dataset
   python -m benchmark.data inspect movielens --plot degrees.png
       counts, features, item graph, memory, and what to look at before training
   python -m benchmark.data convert my-videos --data-root data --to data/my-videos-fast
       the same data as plain arrays, which load at once
+  python -m benchmark.data features my-videos --columns title genres description
+      features made from what is written about the items ('features --help' shows more)
 
 A data set is a folder of the data root. What it holds is told by its files:
   MMRec      my-videos.inter (tab-separated: userID itemID, and x_label if there is a split: 0
@@ -48,7 +53,8 @@ def parser() -> Parser:
     """The options of the command."""
     command = Parser(
         prog="python -m benchmark.data",
-        description="What data sets are there, what is in them, and the same in a fast form.",
+        description="What data sets there are, what is in them, where to get more, the same in a "
+        "fast form, and features made from text, images and sounds.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -59,8 +65,10 @@ def parser() -> Parser:
     )  # fmt: skip
     machine = Parser(add_help=False)
     machine.add_argument("--json", action="store_true", help="print JSON, for other programs")
-    actions = command.add_subparsers(dest="action", required=True, metavar="list|inspect|convert")
-    actions.add_parser("list", parents=[places, machine], help="the data sets at hand")
+    actions = command.add_subparsers(
+        dest="action", required=True, metavar="list|inspect|convert|features|download"
+    )
+    actions.add_parser("list", parents=[places, machine], help="what is at hand, what can be had")
     inspect = actions.add_parser(
         "inspect", parents=[places, machine], help="what to know before training"
     )
@@ -78,6 +86,19 @@ def parser() -> Parser:
         "--to", type=Path, required=True, metavar="FOLDER",
         help="the copy, a new folder; its name is that of the new data set",
     )  # fmt: skip
+    extraction.add_options(
+        actions.add_parser(
+            "features", parents=[places], help="make features from text, images or sounds",
+            epilog=extraction.EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )  # fmt: skip
+    download = actions.add_parser(
+        "download", parents=[places], help="fetch a data set",
+        description="Fetch a data set, check it and make it ready for --dataset NAME. Stop it "
+        "whenever you like: the same command goes on where it was. A file that is in the data "
+        "root's folder 'downloads' already is used instead of fetched.",
+    )  # fmt: skip
+    download.add_argument("name", metavar="NAME", help="one of those that 'list' shows")
     return command
 
 
@@ -88,7 +109,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     # a pipe has no width of its own, and the default would cut tables off
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
-    actions = {"list": list_all, "inspect": inspect_one, "convert": convert_one}
+    actions = {
+        "list": list_all,
+        "inspect": inspect_one,
+        "convert": convert_one,
+        "features": extraction.run,
+        "download": download_one,
+    }
     return actions[arguments.action](arguments, console)
 
 
@@ -101,7 +128,7 @@ def list_all(arguments: argparse.Namespace, console: Console) -> int:
         try:
             found.append(load(name, arguments.data_root).describe())
         except UsageError as error:
-            found.append({"name": name, "error": " ".join(str(error).split())})
+            found.append({"name": name, "error": one_line(error)})
     wrong = [each for each in found if "error" in each]
     if arguments.json:
         print(json.dumps(found, indent=2))
@@ -111,7 +138,27 @@ def list_all(arguments: argparse.Namespace, console: Console) -> int:
     console.print(table("data sets", shown, rows) if rows else "there are no data sets here")
     for each in wrong:
         console.print(f"{each['name']}: {each['error']}", style="red", soft_wrap=True)
+    show_offers({each["name"] for each in found}, console)
     return 1 if wrong else 0
+
+
+def show_offers(known: Collection[str], console: Console) -> None:
+    """What is not here and can be had, and how."""
+    from benchmark.downloads.catalogue import BY_HAND, CATALOGUE
+
+    shown = ("users", "items", "interactions", "features", "title")
+    rows = [
+        [name, *(getattr(offer, column) for column in shown)]
+        for name, offer in CATALOGUE.items()
+        if name not in known
+    ]
+    if rows:
+        title = "to be had with 'python -m benchmark.data download NAME'"
+        console.print(table(title, ("name", *shown), rows))
+    for place in dict.fromkeys(BY_HAND.values()):
+        names = ", ".join(name for name in BY_HAND if BY_HAND[name] == place and name not in known)
+        if names:
+            console.print(f"by hand: {names} from {place}", soft_wrap=True)
 
 
 def inspect_one(arguments: argparse.Namespace, console: Console) -> int:
@@ -143,6 +190,20 @@ def convert_one(arguments: argparse.Namespace, console: Console) -> int:
     console.print(f"wrote {arguments.to}, fingerprint {copy.fingerprint}", soft_wrap=True)
     root = arguments.to.absolute().parent
     console.print(f"use it with --dataset {copy.name} --data-root {root}", soft_wrap=True)
+    return 0
+
+
+def download_one(arguments: argparse.Namespace, console: Console) -> int:
+    """Fetch a data set."""
+    from benchmark.datasets import root_of
+    from benchmark.downloads.download import ARCHIVES, download
+
+    root, _ = root_of(arguments.data_root)
+    tell = partial(console.print, soft_wrap=True)
+    dataset = download(arguments.name, root, tell)
+    tell(f"wrote {root / dataset.name}, fingerprint {dataset.fingerprint}")
+    tell(f"use it with --dataset {dataset.name} --data-root {root}")
+    tell(f"the archives in {root / ARCHIVES} may be deleted")
     return 0
 
 

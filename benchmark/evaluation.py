@@ -52,8 +52,20 @@ class Evaluation:
         return {name: float(values.mean()) for name, values in self.per_user.items()}
 
 
+@dataclass(frozen=True)
+class Ranking(Evaluation):
+    """An evaluation that still knows what was listed.
+
+    Args:
+        items: ``[num_evaluated, max(ks)]``, the listed items, best first; ``-1`` for a place that
+            no candidate is left for.
+    """
+
+    items: Tensor
+
+
 class Evaluator:
-    """Ranks all items for every user with a held-out positive, without sampled candidates.
+    """Ranks all candidates for every user with a held-out positive, without sampling them.
 
     Seen items are scored ``mask``: at ``-inf`` they are never listed. Ties go by ascending item
     id. The outcome does not depend on ``batch_size``.
@@ -66,10 +78,11 @@ class Evaluator:
         batch_size: Users ranked at a time (default: ``256``).
         mask: Score of seen items (default: ``-inf``); at any other a list may hold some of them,
             as misses.
+        candidates: Ids of the items that may be listed (default: all items).
 
     Raises:
         ValueError: If ``held_out`` and ``seen`` share a pair.
-        UsageError: If ``held_out`` is empty or a cut-off is not in ``1..num_items``.
+        UsageError: If ``held_out`` is empty or a cut-off is not in 1..number of candidates.
     """
 
     def __init__(
@@ -79,15 +92,17 @@ class Evaluator:
         ks: Sequence[int] = (1, 5, 10, 20),
         batch_size: int = 256,
         mask: float = -math.inf,
+        candidates: Tensor | None = None,
     ) -> None:
         if not len(held_out):
             raise UsageError(
                 "'held_out' has no interactions, so there is nothing to evaluate on: "
                 "use more data or hold out a larger share"
             )
-        if not ks or min(ks) < 1 or max(ks) > held_out.num_items:
+        most = held_out.num_items if candidates is None else len(candidates)
+        if not ks or min(ks) < 1 or max(ks) > most:
             raise UsageError(
-                f"'ks' needs cut-offs in 1..{held_out.num_items}, the number of items "
+                f"'ks' needs cut-offs in 1..{most}, the number of items to choose from "
                 f"(got {tuple(ks)}): leave out the others"
             )
         self._positives, known = held_out.by_user(), seen.by_user()
@@ -104,22 +119,29 @@ class Evaluator:
         self.ks = tuple(ks)
         self.batch_size = batch_size
         self.mask = mask
+        self._excluded: Tensor | None = None  # [num_items], what is no candidate
+        if candidates is not None:
+            everything = torch.arange(held_out.num_items, device=held_out.device)
+            self._excluded = ~torch.isin(everything, candidates)
 
-    def __call__(self, model: Recommender) -> Evaluation:
+    def __call__(self, model: Recommender) -> Ranking:
         """Evaluate a fitted model."""
-        hits = torch.cat([self._hits(model, *batch) for batch in self._batches])
-        return Evaluation(self._users, hits, self._num_positives, self.ks)
+        items = torch.cat([self._lists(model, *batch) for batch in self._batches])
+        # without the second condition an empty place, -1, would be the last item of user - 1
+        hits = self._positives.contains(self._users[:, None], items) & (items >= 0)
+        return Ranking(self._users, hits, self._num_positives, self.ks, items)
 
     @torch.no_grad()
-    def _hits(self, model: Recommender, users: Tensor, seen: Tensor) -> Tensor:
-        """Whether each place of the lists of ``users`` is a hit, ``[batch_size, max(ks)]``."""
+    def _lists(self, model: Recommender, users: Tensor, seen: Tensor) -> Tensor:
+        """What is listed for ``users``, best first, ``[batch_size, max(ks)]``."""
         filler = users[-1:].expand(max(0, MIN_ROWS - len(users)))
-        # a copy: a model may hand out scores that it keeps
-        scores = model.score(torch.cat([users, filler]))[: len(users)].clone()
+        scores = model.score(torch.cat([users, filler]))[: len(users)]
+        # a copy, since a model may hand out scores that it keeps; row after row, as in 'seen'
+        scores = scores.clone(memory_format=torch.contiguous_format)
         scores.view(-1).index_fill_(0, seen, self.mask)
-        items = top_k(scores, max(self.ks))
-        # without the second condition an empty place, -1, would be the last item of user - 1
-        return self._positives.contains(users[:, None], items) & (items >= 0)
+        if self._excluded is not None:
+            scores.masked_fill_(self._excluded, -math.inf)
+        return top_k(scores, max(self.ks))
 
 
 def _places(known: UserItems, users: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmark.damage import POLICIES, Damage
 from benchmark.protocols import SWITCHES
 from models.registry import label, registered
 
@@ -30,6 +31,7 @@ NEEDS = {
     "figure3": "huign among the models and a modality",
     "figure4": "huign among the models and a modality",
     "protocol": "--protocol corrected",
+    "missing": "a modality and a model that takes it",
 }
 """Without which there is no such experiment, see :func:`experiments`; for messages."""
 
@@ -40,6 +42,12 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "HUIGN-C-I": {"entropy_weight": 0.0, "independence_weight": 0.0},
 }
 """Figure 3: which losses are left out."""
+
+MISSING_RATES = (0.3, 0.6, 0.9)
+"""Missing modalities: the share of the items that lose one."""
+
+CONTROLS = {"knock-out": "mask", "shuffle": "shuffle"}
+"""Missing modalities: what is done to all items to see whether a model uses a modality at all."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Variant:
         fixed: Hyper-parameters that are not tuned.
         tuned_as: Take the tuned hyper-parameters of this variant instead of tuning again.
         switches: Of :data:`benchmark.protocols.SWITCHES`, those turned on for it.
+        damage: What happens to the item features before it is trained.
     """
 
     label: str
@@ -59,6 +68,7 @@ class Variant:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     tuned_as: Variant | None = None
     switches: Sequence[str] = ()
+    damage: Damage | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,8 @@ def experiments(models: Iterable[str], modalities: Sequence[str]) -> list[Experi
     """Everything that these models allow on data with these modalities.
 
     Table 2 and the protocol's switches always; Tables 3 and 4 and Figures 3 and 4 where HUIGN is
-    among the models. All but Table 2 take the hyper-parameters that Table 2 was given, so they
-    cost trainings but no studies.
+    among the models, missing modalities where one of them takes any. All but Table 2 take the
+    hyper-parameters that Table 2 was given, so they cost trainings but no studies.
     """
     models = list(models)
     found = [table2(models)]
@@ -89,7 +99,14 @@ def experiments(models: Iterable[str], modalities: Sequence[str]) -> list[Experi
         huign = Variant(label("huign"), "huign")
         several = [table4(huign, modalities)] if len(modalities) > 1 else []
         found += [table3(huign), *several, figure3(huign), figure4(huign)]
-    return [*found, protocol(models)]
+    takers = [name for name in models if takes_features(name, modalities)]
+    return [*found, protocol(models), *([missing(takers, modalities)] if takers else [])]
+
+
+def takes_features(model: str, modalities: Sequence[str]) -> bool:
+    """Whether a model is known to require item features, and these suffice."""
+    cls = registered().get(model)
+    return cls is not None and bool(cls.requires) and cls.missing_modality(modalities) is None
 
 
 def default_models() -> list[str]:
@@ -152,3 +169,22 @@ def protocol(models: Sequence[str]) -> Experiment:
             variant = Variant(f"{base.label}, {title}", name, {}, base, tuple(switches))
             cells.append(({"model": base.label, "switch": title}, variant))
     return Experiment("protocol", "Fidelity to the released code", cells)
+
+
+def missing(models: Sequence[str], modalities: Sequence[str]) -> Experiment:
+    """Every modality missing for more and more items, and controls that take it from all."""
+    shares = [(policy, policy, rate) for policy in POLICIES for rate in MISSING_RATES]
+    controls = [(title, policy, 1.0) for title, policy in CONTROLS.items()]
+    cells = []
+    for name in models:
+        base = Variant(label(name), name)
+        for modality in modalities:
+            place = {"model": base.label, "modality": modality}
+            cells.append(({**place, "policy": "complete", "rate": 0.0}, base))
+            for title, policy, rate in (*shares, *controls):
+                what = title if rate == 1 else f"{title} {100 * rate:.0f} %"
+                damage = Damage(modality, policy, rate)
+                shown = f"{base.label}, {modality} {what}"
+                variant = Variant(shown, name, tuned_as=base, damage=damage)
+                cells.append(({**place, "policy": title, "rate": rate}, variant))
+    return Experiment("missing", "Missing modalities", cells)

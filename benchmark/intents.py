@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.datasets import Dataset
+from benchmark.foreign_files import check_file, read_arrays
 from benchmark.store import Store, lost, write_atomic
 from models.huign import HUIGN
 from models.recommender import Recommender
@@ -54,7 +54,7 @@ class Kept:
 
 def is_kept(store: Store, run_id: str) -> bool:
     """Whether :func:`save` was called for a run; it was not for those of older versions."""
-    return _path(store, run_id, ".npz").exists()
+    return all(_path(store, run_id, suffix).exists() for suffix in (".npz", ".csv"))
 
 
 def save(store: Store, run_id: str, model: Recommender, dataset: Dataset) -> None:
@@ -157,28 +157,42 @@ def titles(dataset: Dataset) -> list[str]:
     return [str(title) for title in table["title"].fillna("")]
 
 
-def read(store: Store, run_id: str) -> Kept:
+def read(store: Store, run_id: str, num_items: int) -> Kept:
     """The sample of items that :func:`save` kept of a run.
+
+    Args:
+        store: Where.
+        run_id: The run.
+        num_items: Of the data that it was trained on.
 
     Raises:
         StoreError: If the file is gone or damaged.
     """
     path = _path(store, run_id, ".npz")
     try:
-        with np.load(io.BytesIO(path.read_bytes())) as stored:
-            items = stored["items"].astype(np.int64)
-            assignments: dict[str, list[NDArray[np.float64]]] = {}
-            for name in stored.files:  # in the order of writing, levels ascending
-                if name != "items":
-                    modality = name.rpartition("/")[0]
-                    assignments.setdefault(modality, []).append(precise(stored[name]))
+        stored = read_arrays(path)
+        items = _known(stored.pop("items"), num_items)
+        assignments: dict[str, list[NDArray[np.float64]]] = {}
+        for name, weights in stored.items():  # in the order of writing, levels ascending
+            levels = assignments.setdefault(name.rpartition("/")[0], [])
+            before = levels[-1].shape[1] if levels else len(items)
+            if weights.dtype.kind != "f" or weights.ndim != 2 or len(weights) != before:
+                raise ValueError(f"'{name[:40]}' has shape {weights.shape} after {before} rows")
+            if 0 in weights.shape or not (np.isfinite(weights).all() and (weights >= 0).all()):
+                raise ValueError(f"'{name[:40]}' holds no weights")
+            levels.append(precise(weights))
         return Kept(items, assignments)
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise lost(path, run_id, error) from error
 
 
-def table(store: Store, run_id: str) -> pd.DataFrame:
+def table(store: Store, run_id: str, num_items: int) -> pd.DataFrame:
     """The table of intents that :func:`save` kept of a run, with :data:`COLUMNS`.
+
+    Args:
+        store: Where.
+        run_id: The run.
+        num_items: Of the data that it was trained on.
 
     Raises:
         StoreError: If the file is gone or damaged.
@@ -186,10 +200,22 @@ def table(store: Store, run_id: str) -> pd.DataFrame:
     path = _path(store, run_id, ".csv")
     try:
         text = dict.fromkeys(("modality", "parent", "items", "weights", "titles"), str)
+        check_file(path)
         # a film may be called "NA"
-        return pd.read_csv(path, usecols=COLUMNS, dtype=text, keep_default_na=False)
+        found = pd.read_csv(path, usecols=COLUMNS, dtype=text, keep_default_na=False)
+        for items in found["items"]:
+            _known(np.array(items.split(), dtype=np.int64), num_items)
+        return found
     except (OSError, ValueError) as error:
         raise lost(path, run_id, error) from error
+
+
+def _known(items: NDArray[Any], num_items: int) -> NDArray[np.int64]:
+    if items.dtype.kind not in "iu" or items.ndim != 1:
+        raise ValueError("its items are no ids")
+    if ((items < 0) | (items >= num_items)).any():
+        raise ValueError(f"the data have {num_items} items, and it names others")
+    return items.astype(np.int64)
 
 
 def _path(store: Store, run_id: str, suffix: str) -> Path:

@@ -203,12 +203,16 @@ class Worker:
 
 @contextlib.contextmanager
 def without_interrupts() -> Iterator[None]:
-    """What is started meanwhile does not feel Ctrl-C, not even while it still loads torch."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What is started meanwhile feels neither Ctrl-C nor SIGTERM, not even while it loads torch.
+
+    Both may reach all processes at once; it is the parent that ends the others.
+    """
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def work(
@@ -218,7 +222,8 @@ def work(
     threads: int,
 ) -> None:
     """What a process does: run the variants it is sent, and tell what happens."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows does not pass it on
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # Windows does not pass it on
     Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     for folder in folders:

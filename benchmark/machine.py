@@ -76,6 +76,26 @@ def commit() -> str:
     return described.stdout.strip()
 
 
+def explained(error: Exception, device: torch.device) -> str:
+    """Why a model failed, for its row; with what helps, if memory ran out."""
+    reason = f"{type(error).__name__}: {error}"
+    if not is_out_of_memory(error):
+        return reason
+    elsewhere = "--device cpu" if device.type == "cuda" else "a machine with more memory"
+    return (
+        f"out of memory on {device.type}: use smaller batches (--preset paper, or a smaller "
+        f"batch_size in the model), fewer --jobs, fewer --modalities, or {elsewhere} ({reason})"
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy, or torch on any device, could not get memory."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # torch has no class of its own for it on the processor
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
 class PeakMemory:
     """Peak memory in MiB since it was made: of the GPU where there is one, else of the process."""
 

@@ -37,6 +37,11 @@ def add_data(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help="data sets (default: movielens, the best MovieLens at hand)",
     )  # fmt: skip
+    add_plugins(group)
+
+
+def add_plugins(group: argparse._ArgumentGroup) -> None:
+    """Where recommenders of one's own are."""
     group.add_argument(
         "--plugins", type=Path, metavar="FOLDER", help="a folder with recommenders of your own"
     )
@@ -49,6 +54,11 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
         help="quick: minutes on a laptop; paper: the paper's grid, epochs, patience and five seeds "
         "(default: quick)",
     )  # fmt: skip
+    add_device(group)
+
+
+def add_device(group: argparse._ArgumentGroup) -> None:
+    """What to compute on."""
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
 
@@ -62,12 +72,14 @@ def add_protocol(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--split-method", choices=SPLIT_METHODS, default="interactions",
-        help="interactions: 8:1:1 over all of them; per_user: 8:1:1 of every user's; not used "
-        "where the data ships a split (default: interactions)",
+        help="interactions: 8:1:1 over all of them; per_user: 8:1:1 of every user's; neither is "
+        "drawn where the data ships a split; cold_items: 8:1:1 of the items, whatever the data "
+        "ships, so that test items never occur in training (default: interactions, in "
+        "results/<dataset>; others in results/<dataset>-<method>)",
     )  # fmt: skip
     group.add_argument(
         "--split-seed", type=partial(at_least, 0), default=0, metavar="N",
-        help="seed of the random 8:1:1 split; not used where the data ships a split (default: 0)",
+        help="seed of the random 8:1:1 split (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--modalities", nargs="+", metavar="NAME",

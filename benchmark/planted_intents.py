@@ -64,7 +64,7 @@ def write(record: Record) -> None:
         return
     runs = runs[(runs["status"] == "ok") & (runs["model"] == PROPOSED)]
     kept = {
-        run_id: intents.read(record.store, run_id)
+        run_id: intents.read(record.store, run_id, record.dataset.num_items)
         for run_id in runs["run_id"]
         if intents.is_kept(record.store, run_id)
     }

@@ -7,13 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 EXPERIMENTS = ("table2", "table3", "table4", "figure3", "figure4", "protocol")
-"""The experiments of :mod:`benchmark.experiments`."""
+"""The experiments of :mod:`benchmark.experiments` that ``--all`` runs."""
+
+ON_REQUEST = ("missing",)
+"""Those that are run only where ``--experiments`` names them: they take as long as all others."""
 
 VARY = ("both", "initialisation", "sampling")
 """What ``--seeds`` varies; the seed of the other stays 0."""
 
-SPLIT_METHODS = ("interactions", "per_user")
-"""What :func:`benchmark.splits.split` offers."""
+COLD_ITEMS = "cold_items"
+"""The split whose validation and test items never occur in training."""
+
+SPLIT_METHODS = ("interactions", "per_user", COLD_ITEMS)
+"""What :func:`benchmark.splits.split` offers, the default first."""
 
 FEATURE_SCALING = ("l2_row", "none", "zscore_col")
 """What :func:`benchmark.features.scale_features` offers."""

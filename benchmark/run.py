@@ -10,7 +10,7 @@ from functools import partial
 from benchmark import options
 from benchmark.command import called, discover_models, prepared
 from benchmark.options import Parser, at_least
-from benchmark.presets import EXPERIMENTS, VARY
+from benchmark.presets import EXPERIMENTS, ON_REQUEST, VARY
 from models.errors import UsageError
 
 EPILOG = """\
@@ -19,6 +19,8 @@ examples:
       every model on MovieLens: tuned, trained, tested, as tables and figures in results/
   python -m benchmark.run --models huign --experiments table3 --dataset movielens
       one table only
+  python -m benchmark.run --all --experiments missing --dataset movielens
+      every model that takes item features, where a share of the items lacks a modality
   python -m benchmark.run --models huign vbpr bpr_mf --datasets movielens-1m tiktok --data-root data
       three models on two data sets of your own (one folder each: <name>.inter, *_feat.npy)
   python -m benchmark.run --all --dataset movielens --preset paper --device cuda
@@ -44,17 +46,19 @@ def parser() -> Parser:
     which = what.add_mutually_exclusive_group()
     which.add_argument(
         "--all", action="store_true",
-        help="every model but those that follow released code, and every table and figure",
+        help="every model but those that follow released code, and every table and figure but "
+        "missing (see --experiments)",
     )  # fmt: skip
     which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
     which.add_argument("--list", action="store_true", help="print data sets and models, then stop")
     options.add_data(what)
     what.add_argument(
-        "--experiments", nargs="+", choices=EXPERIMENTS, metavar="NAME",
+        "--experiments", nargs="+", choices=(*EXPERIMENTS, *ON_REQUEST), metavar="NAME",
         help="table2: overall performance; table3: structure of HUIGN's intents; table4: its "
         "modalities; figure3: its losses and the density of the item graph; figure4: the items by "
-        "their intents; protocol: what each habit of the released code is worth "
-        "(default: all of them with --all, table2 with --models)",
+        "their intents; protocol: what each habit of the released code is worth; "
+        "missing: items that lost a modality, and whether models use it at all "
+        "(default: all of them but missing, which takes longest, with --all; table2 with --models)",
     )  # fmt: skip
     budget = command.add_argument_group("how much work")
     options.add_budget(budget)

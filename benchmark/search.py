@@ -12,7 +12,7 @@ from optuna.trial import Trial
 from sklearn.model_selection import ParameterGrid
 
 from benchmark.presets import Preset
-from benchmark.store import NUMBERS
+from benchmark.repair import NUMBERS
 from models.errors import UsageError
 from models.recommender import Recommender
 

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.datasets.dataset import Dataset
-from benchmark.presets import SPLIT_METHODS
+from benchmark.presets import COLD_ITEMS, SPLIT_METHODS
 from models.errors import UsageError
 from models.interactions import Interactions
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+LEFT_OUT = 3
+"""In none of the parts."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,15 @@ class Split:
 def split(
     dataset: Dataset, features: Mapping[str, Tensor], seed: int, method: str = "interactions"
 ) -> Split:
-    """Split a data set; a split shipped with it is taken as it is, whatever the seed.
+    """Split a data set; a split shipped with it is taken as it is, unless items are held out.
 
     Args:
         dataset: The distinct interactions.
         features: Scaled item features, for the training part.
         seed: Seed of the drawn split.
-        method: How to draw: ``interactions`` (:func:`random_split`) or ``per_user``
-            (:func:`split_per_user`).
+        method: How to draw: ``interactions`` (:func:`random_split`), ``per_user``
+            (:func:`split_per_user`) or ``cold_items`` (:func:`split_items`, which replaces a
+            shipped split).
 
     Raises:
         UsageError: If a part comes out empty, or ``method`` is unknown or contradicts the
@@ -51,17 +54,21 @@ def split(
         In a shipped split users may be without a training interaction, and items always may:
         such items stay candidates.
     """
-    if method not in METHODS:
-        raise UsageError(f"--split-method '{method}' is unknown; choose among {', '.join(METHODS)}")
+    if method not in SPLIT_METHODS:
+        raise UsageError(
+            f"--split-method '{method}' is unknown; choose among {', '.join(SPLIT_METHODS)}"
+        )
     labels = dataset.labels
-    if labels is None:
+    if method == COLD_ITEMS:
+        labels = split_items(dataset.users, dataset.items, seed)
+    elif labels is None:
         labels = METHODS[method](dataset.users, seed)
     elif method != "interactions":
         raise UsageError(
             f"--split-method '{method}' contradicts the split that '{dataset.name}' ships; "
             f"leave the option out, or drop the labels from the data"
         )
-    counts = np.bincount(labels, minlength=3)
+    counts = np.bincount(labels, minlength=3)[:LEFT_OUT]
     if not counts.all():
         raise UsageError(
             f"splitting the {len(dataset)} interactions of '{dataset.name}' gives "
@@ -122,4 +129,31 @@ def split_per_user(users: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
     return labels
 
 
-METHODS = dict(zip(SPLIT_METHODS, (random_split, split_per_user), strict=True))
+def split_items(users: NDArray[np.int64], items: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
+    """A tenth of the items for validation, a tenth for test (rounded down), the others for train.
+
+    An item takes all its interactions along, so that validation and test are about items without
+    any: the cold start of DropoutNet (Volkovs et al., NIPS 2017) or `CLCRec
+    <https://arxiv.org/abs/2107.05315>`_ (MM 2021), whose held-out items are drawn at random, too.
+
+    Args:
+        users: ``[num_interactions]``
+        items: ``[num_interactions]``; those without an interaction are not drawn.
+        seed: Seed of a generator of its own.
+
+    Returns:
+        ``[num_interactions]``: 0 train, 1 validation, 2 test, and 3 for the held-out interactions
+        of users without one in train, of whom no model knows anything.
+    """
+    ids, place = np.unique(items, return_inverse=True)
+    order, tenth = np.random.default_rng(seed).permutation(len(ids)), len(ids) // 10
+    part = np.zeros(len(ids), dtype=np.int8)
+    part[order[:tenth]] = VALIDATION
+    part[order[tenth : 2 * tenth]] = TEST
+    labels = part[place]
+    labels[~np.isin(users, users[labels == TRAIN])] = LEFT_OUT
+    return labels
+
+
+METHODS = {"interactions": random_split, "per_user": split_per_user}
+"""How interactions are drawn, by the name of the method."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import optuna
+from filelock import FileLock
 from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -22,6 +24,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from benchmark.repair import set_aside
 from benchmark.store import StoreError
 
 PACKAGES = {
@@ -47,7 +50,9 @@ def opened(storage: str) -> Iterator[BaseStorage]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     name, advice = described(storage)
     try:
-        if storage.startswith("journal:"):
+        if is_file(storage):
+            mend(Path(name), damage_of_journal if is_journal(storage) else damage_of_database)
+        if is_journal(storage):
             yield journal(Path(storage.removeprefix("journal:")))
         else:
             database = rdb(storage, name)
@@ -65,8 +70,8 @@ def opened(storage: str) -> Iterator[BaseStorage]:
 
 def described(storage: str) -> tuple[str, str]:
     """What messages call a storage, without its password, and what helps when it fails."""
-    gone = "finished trials are run again, finished runs are kept"
-    if storage.startswith("journal:"):
+    gone = "what is in trials.csv and runs.csv is not run again"
+    if is_journal(storage):
         return storage.removeprefix("journal:"), f"move the file away: {gone}"
     try:
         url = make_url(storage)
@@ -82,20 +87,76 @@ def described(storage: str) -> tuple[str, str]:
 
 def is_begun(storage: str) -> bool:
     """Whether there is a file of studies yet; a server is taken to be there."""
-    on_disk = storage.startswith(("journal:", "sqlite:"))
-    return not on_disk or Path(described(storage)[0]).exists()
+    return not is_file(storage) or Path(described(storage)[0]).exists()
+
+
+def is_journal(storage: str) -> bool:
+    """Whether a storage is a journal file."""
+    return storage.startswith("journal:")
+
+
+def is_file(storage: str) -> bool:
+    """Whether a storage is a file, of either kind."""
+    return is_journal(storage) or storage.startswith("sqlite:")
+
+
+def mend(path: Path, damage_of: Callable[[Path], str]) -> None:
+    """Set a damaged file of studies aside; all but the running trials are in ``trials.csv``, too.
+
+    Args:
+        path: The file, if there is one.
+        damage_of: Says what is wrong with it.
+    """
+    then = "the studies are restored from trials.csv, only trials that are not in it are run again"
+    try:
+        if not path.is_file() or not damage_of(path):
+            return
+        with FileLock(f"{path}.mend.lock"):  # lest a second process do so with the new file
+            if path.is_file() and (why := damage_of(path)):
+                set_aside(path, why, then, companions=("-journal", "-wal", "-shm"))
+    except OSError as error:
+        raise StoreError(f"cannot read '{path}' ({error}); move the file away") from error
+
+
+def damage_of_database(path: Path) -> str:
+    """What SQLite finds wrong with a file; nothing if it cannot even look."""
+    with closing(sqlite3.connect(path, timeout=60)) as database:
+        try:
+            [said] = database.execute("PRAGMA quick_check(1)").fetchone()
+            return "" if said == "ok" else str(said)
+        except sqlite3.OperationalError:  # such as a lock: opening it tells better
+            return ""
+        except sqlite3.DatabaseError as error:
+            return str(error)
+
+
+def damage_of_journal(path: Path) -> str:
+    """What is wrong with a journal file, but for its last line, which somebody may be writing."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                json.loads(line)
+            except ValueError as error:
+                if line.endswith(b"\n"):
+                    return f"line {number}: {error}"
+    return ""
 
 
 def journal(path: Path) -> BaseStorage:
-    """Open a journal file."""
+    """Open a journal file, whose last line is dropped if a process died while writing it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileOpenLock(str(path))
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
-        with path.open("rb") as lines:  # Optuna notices a damaged end only once it is written to
-            for line in lines:
-                json.loads(line)
-        return storage
+        backend = JournalFileBackend(str(path), lock)
+        lock.acquire()  # so nobody is writing now
+        try:
+            with path.open("rb+") as file:
+                *_, last = [b"", *file]
+                if not last.endswith(b"\n"):
+                    file.truncate(file.tell() - len(last))
+        finally:
+            lock.release()
+        return optuna.storages.JournalStorage(backend)
     except (OSError, ValueError, KeyError) as error:
         raise StorageInternalError from error
 

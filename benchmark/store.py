@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import json
 import os
-import sys
+import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib.util import resolve_name
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
 
+from benchmark import repair
 from benchmark.evaluation import Evaluation
+from benchmark.foreign_files import check_file, read_arrays
 from models.errors import UsageError
-from models.recommender import Recommender
 
 PROTOCOL = 1
 """Raise by one when splits, sampling, evaluation or metrics change what they compute."""
@@ -35,6 +34,7 @@ SINCE_THEN = {
     "evaluation_protocol": "corrected",
     "vary": "both",
     "switches": "",
+    "damage": "",
 }
 """What rows older than these columns stand for, though they hold nothing there; ids leave it out,
 and so stay as they were."""
@@ -42,8 +42,12 @@ and so stay as they were."""
 STALE_SECONDS = 3600.0
 """Age at which a temporary file is somebody's who will not come back for it."""
 
-NUMBERS = ("seed", "epochs", "train_seconds", "peak_memory_mib", "value", "seconds")
-"""Columns of numbers, beside the metrics, whose names hold an ``@``; all others are text."""
+KEPT = ("lists/*.npz", "history/*.csv", "intents/*.npz", "intents/*.csv")
+"""Files of runs beside the tables, by the id that stands for the star."""
+
+
+LISTS = ("users", "num_positives", "ks", "hits")
+"""Arrays of :meth:`Store.save_lists`."""
 
 
 class StoreError(UsageError):
@@ -57,55 +61,37 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         StoreError: If it cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # no process id: those of two containers that share the folder may be the same
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        _write_through(temporary, data)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:  # swept away by a process whose clock is ahead
+            _write_through(temporary, data)
+            temporary.replace(path)
     except OSError as error:
-        raise StoreError(
-            f"cannot write '{path}' ({error.strerror or error}); clear the way for it, or choose "
-            "another folder with --results-root"
-        ) from error
+        raise unusable(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
 
 
-def code_version(model: type[Recommender]) -> str:
-    """A digest of the source files that a model is made of: its own and those they import.
-
-    Editing a baseline makes its own stored runs stale, and those of models built on it.
-    """
-    home = model.__module__.partition(".")[0]  # "models", "baselines", or a folder of plug-ins
-    names, seen = [model.__module__], set[str]()
-    sources = hashlib.sha256()
-    while names:
-        name = names.pop()
-        ours = name.partition(".")[0] in ("models", home)
-        if ours and name in sys.modules and name not in seen:
-            seen.add(name)
-            source = Path(str(sys.modules[name].__file__)).read_bytes()
-            sources.update(source)
-            names += imported(source, name)
-    return sources.hexdigest()[:12]
+def unusable(path: Path, error: OSError) -> StoreError:
+    """What to raise when a file or a folder cannot be written."""
+    return StoreError(
+        f"cannot write '{path}' ({error.strerror or error}); clear the way for it, or choose "
+        "another folder with --results-root"
+    )
 
 
-@cache
-def imported(source: bytes, name: str) -> list[str]:
-    """What a module imports: every name that may be another module's."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            relative = "." * node.level + (node.module or "")
-            origin = resolve_name(relative, name.rpartition(".")[0])
-            found += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-    return found
+def _write_through(path: Path, data: bytes) -> None:
+    """Write a file, and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def digest(**identity: Any) -> str:
@@ -117,14 +103,17 @@ def digest(**identity: Any) -> str:
 
 def lost(path: Path, run_id: str, error: Exception) -> StoreError:
     """What to raise when something that was kept of a run cannot be read."""
+    why = " ".join(str(error).split())[:200]
     return StoreError(
-        f"cannot read '{path}' ({error}); put it back, or take the row '{run_id}' out of "
+        f"cannot read '{path}' ({why}); put it back, or take the row '{run_id}' out of "
         "runs.csv to have it run again"
     )
 
 
 class Store:
     """The rows of one data set, in ``runs.csv`` and ``trials.csv``.
+
+    What is damaged is set aside when it is opened, see :mod:`benchmark.repair`.
 
     Args:
         folder: ``results/<dataset>``; created if missing.
@@ -142,14 +131,36 @@ class Store:
                 if time.time() - left.stat().st_mtime > STALE_SECONDS:
                     left.unlink()
         self._lock = FileLock(folder / ".lock")
-        for table in ("runs", "trials"):
-            self.rows(table)
+        with self._locked():
+            for table in ("runs", "trials"):
+                try:
+                    repair.mend(folder / f"{table}.csv", partial(self._write, table))
+                except OSError as error:
+                    raise self._damaged(table, error.strerror or str(error)) from error
+            for path in itertools.chain.from_iterable(map(folder.glob, KEPT)):
+                try:
+                    repair.set_aside_if_unreadable(path)
+                except OSError as error:
+                    raise lost(path, path.stem, error) from error
 
     def claim(self, name: str) -> FileLock:
         """To be held while something is run, so that a second process waits, and finds it done."""
-        folder = self.folder / ".locks"
-        folder.mkdir(exist_ok=True)
-        return FileLock(folder / f"{digest(name=name)}.lock")
+        path = self.folder / ".locks" / f"{digest(name=name)}.lock"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        except OSError as error:
+            raise unusable(path, error) from error
+        return FileLock(path)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Nobody else writes to the tables meanwhile."""
+        try:
+            with self._lock:
+                yield
+        except OSError as error:
+            raise unusable(self.folder, error) from error
 
     def ids(self, table: str) -> set[str]:
         """The ids of all rows."""
@@ -168,10 +179,10 @@ class Store:
         rows = pd.DataFrame(records)
         try:
             for name in rows:
-                if "@" in str(name) or name in NUMBERS:
+                if repair.is_number(str(name)):
                     rows[name] = [float(value or "nan") for value in rows[name]]
         except ValueError as error:
-            raise self._damaged(table, f"{error} in column '{name}'") from error
+            raise self._damaged(table, f"{str(error)[:200]} in column '{name}'") from error
         return rows
 
     def append(self, table: str, row: Mapping[str, Any]) -> None:
@@ -180,17 +191,35 @@ class Store:
             name: "" if value is None or value != value else str(value)  # NaN differs from itself
             for name, value in row.items()
         }
-        with self._lock:
+        with self._locked():
             records = {record["run_id"]: record for record in self._read(table)}
             records[new["run_id"]] = new
             self._write(table, records.values())
 
     def remove(self, table: str, run_id: str) -> None:
         """Take one row out, if it is there."""
-        with self._lock:
+        with self._locked():
             records = {record["run_id"]: record for record in self._read(table)}
             if records.pop(run_id, None) is not None:
                 self._write(table, records.values())
+
+    def has(self, run_id: str, trained: bool) -> bool:
+        """Whether a run is stored, and nothing that was kept of it is lost.
+
+        Lists that were deleted, and not set aside, are not missed: they take room, and statistics
+        do without.
+
+        Args:
+            run_id: Of the run.
+            trained: Whether it has a history.
+        """
+        history = self.folder / "history" / f"{run_id}.csv"
+        files = (self.folder / name.replace("*", run_id) for name in KEPT)
+        return (
+            run_id in self.ids("runs")
+            and not any(map(repair.is_set_aside, files))
+            and (history.exists() or not trained)
+        )
 
     def reuse(self, run_id: str, identity: Mapping[str, str], study: str) -> bool:
         """Whether a run is stored; if so, it counts.
@@ -198,7 +227,7 @@ class Store:
         A newer one may stand in its place, of code that has since been changed back; and another
         study may have come to the same hyper-parameters.
         """
-        with self._lock:
+        with self._locked():
             records = {record["run_id"]: record for record in self._read("runs")}
             if run_id not in records:
                 return False
@@ -219,6 +248,8 @@ class Store:
         runs = self.rows("runs", **identity)
         if runs.empty:
             return runs
+        if "status" not in runs:
+            raise self._damaged("runs", "no column 'status'")
         configuration = runs["run_id"].str.partition("-")[0].where(runs["status"] == "ok")
         newest = configuration.groupby(runs["variant"]).transform("last")
         return runs[configuration.isna() | (configuration == newest)]
@@ -246,16 +277,22 @@ class Store:
         """
         path = self.folder / "lists" / f"{run_id}.npz"
         try:
-            with np.load(io.BytesIO(path.read_bytes())) as stored:
-                ks = [int(k) for k in stored["ks"]]
-                hits = np.unpackbits(stored["hits"], axis=1, count=max(ks))
-                return Evaluation(
-                    torch.from_numpy(stored["users"]).long(),
-                    torch.from_numpy(hits.astype(bool)),
-                    torch.from_numpy(stored["num_positives"]).long(),
-                    ks,
-                )
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            stored = read_arrays(path)
+            users, positives, ks, packed = (stored[name] for name in LISTS)
+            if any(stored[name].dtype.kind not in "iu" for name in LISTS):
+                raise ValueError("its arrays are no whole numbers")
+            if packed.ndim != 2 or not users.shape == positives.shape == packed.shape[:1]:
+                raise ValueError("its arrays are not of the same users")
+            longest = int(ks.max())
+            if ks.ndim != 1 or not 0 < ks.min() <= longest <= 8 * packed.shape[1]:
+                raise ValueError("its cut-offs are not those of its lists")
+            return Evaluation(
+                torch.from_numpy(users.astype(np.int64)),
+                torch.from_numpy(np.unpackbits(packed, axis=1, count=longest).astype(bool)),
+                torch.from_numpy(positives.astype(np.int64)),
+                ks.tolist(),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise lost(path, run_id, error) from error
 
     def save_history(self, run_id: str, history: Sequence[Mapping[str, float]]) -> None:
@@ -271,30 +308,32 @@ class Store:
         """
         path = self.folder / "history" / f"{run_id}.csv"
         try:
-            return pd.read_csv(path)
+            check_file(path)
+            history = pd.read_csv(path)
+            if not all(map(pd.api.types.is_numeric_dtype, history.dtypes)):
+                raise ValueError("it holds other things than numbers")
+            return history
         except (OSError, ValueError) as error:
             raise lost(path, run_id, error) from error
 
     def _read(self, table: str) -> list[dict[str, str]]:
         """The rows as text: what is read and written back stays the same to the last digit."""
         try:
-            with (self.folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file, strict=True)
-                columns, records = reader.fieldnames or [], list(reader)
+            path = self.folder / f"{table}.csv"
+            check_file(path)
+            content = path.read_bytes()
+            repair.check_header(content.partition(b"\n")[0])
+            return repair.parsed(content)
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, csv.Error) as error:
+        except (OSError, *repair.UNREADABLE) as error:
             raise self._damaged(table, str(error)) from error
-        missing = {"run_id", "variant", "model"} - set(columns)
-        if missing:
-            raise self._damaged(table, f"no column '{min(missing)}'")
-        for number, record in enumerate(records, start=1):
-            if None in record or None in record.values():  # too many fields, too few
-                raise self._damaged(table, f"row {number} has another length than the header")
-        return records
 
     def _write(self, table: str, records: Iterable[Mapping[str, str]]) -> None:
         records = list(records)
+        if not records:
+            (self.folder / f"{table}.csv").unlink(missing_ok=True)
+            return
         columns = list(dict.fromkeys(name for record in records for name in record))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -305,5 +344,6 @@ class Store:
     def _damaged(self, table: str, why: str) -> StoreError:
         path = self.folder / f"{table}.csv"
         return StoreError(
-            f"cannot read stored results in '{path}' ({why}); repair the file or move it away"
+            f"cannot read stored results in '{path}' ({why}); the same command sets it aside and "
+            "goes on"
         )

@@ -90,6 +90,11 @@ class Study:
         """By cell, the trial that came to an end of its own."""
         return {cell: trial for cell, trial in self.trials().items() if trial.state.is_finished()}
 
+    def restore(self, recorded: Mapping[int, FrozenTrial]) -> None:
+        """Put back, by cell, trials that have ended but that the storage knows nothing of."""
+        for cell in sorted(recorded.keys() - self.trials().keys()):
+            self.storage.create_new_trial(self._id, recorded[cell])
+
     def claim(self) -> tuple[int, Trial] | None:
         """The first free cell and a trial of it for this process to run.
 

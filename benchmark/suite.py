@@ -14,15 +14,19 @@ import torch
 from filelock import Timeout
 from rich.console import Console
 
-from benchmark import intents
+from benchmark import intents, popularity_groups
+from benchmark.code_version import code_version
+from benchmark.command import one_line
+from benchmark.damage import damaged, remaining
 from benchmark.experiments import PROPOSED, Variant
+from benchmark.exposure import exposure_metrics
 from benchmark.jobs import run_at_once, settle_threads, study
-from benchmark.machine import commit, device_name, versions
+from benchmark.machine import commit, device_name, explained, versions
 from benchmark.outputs.writers import write_outputs
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.search import grid_size
-from benchmark.store import StoreError, code_version, digest
+from benchmark.store import StoreError, digest
 from benchmark.task import Task
 from benchmark.tuning import Tuner
 from models.errors import UsageError
@@ -116,15 +120,24 @@ def is_stored(variant: Variant, task: Task, tuner: Callable[[tuple[str, ...]], T
         if search is not None and len(judge.recorded(search)) < len(search.cells):
             return False
         params = judge.tune(base).params
-        trainer, ids = tuner(deciding(task.switches(variant))), task.store.ids("runs")
-        return all(
-            identified(variant, seed, made(variant, seed, params, trainer, task), task) in ids
-            for seed in range(seeds_of(variant, task.settings.seeds))
-        )
+        trainer = trainer_of(variant, task, tuner)
+        seeds = range(seeds_of(variant, task.settings.seeds))
+        models = [made(variant, seed, params, trainer, task) for seed in seeds]
+        ids = [identified(variant, seed, model, task) for seed, model in enumerate(models)]
+        return all(task.store.has(each, issubclass(cls, TrainedRecommender)) for each in ids)
     except StoreError:
         raise
     except Exception:  # all trials diverged, or it cannot be made
         return True
+
+
+def trainer_of(variant: Variant, task: Task, tuner: Callable[[tuple[str, ...]], Tuner]) -> Tuner:
+    """What trains a variant, on the interactions that damage leaves."""
+    trainer = tuner(deciding(task.switches(variant)))
+    if variant.damage is None:
+        return trainer
+    # what was trained last was on other data
+    return replace(trainer, train=remaining(task.parts.train, variant.damage), latest={})
 
 
 def made(
@@ -192,7 +205,7 @@ def run_variant(
         search = judge.search(base)
         row["study"] = "" if search is None else search.study  # also if it comes to nothing
         tuned = judge.tune(base, counted=variant.tuned_as is None)
-        trainer = tuner(deciding(task.switches(variant)))
+        trainer = trainer_of(variant, task, tuner)
         for seed in range(seeds_of(variant, task.settings.seeds)):
             model = made(variant, seed, tuned.params, trainer, task)
             reporter.line(train_and_test(variant, seed, model, task, trainer, row))
@@ -203,7 +216,7 @@ def run_variant(
         without_result(task, reporter, "skipped", variant, str(error), row["study"])
         return []
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = explained(error, task.settings.device)
         return [without_result(task, reporter, "failed", variant, reason, row["study"])]
     task.store.remove("runs", closed(row))
     return []
@@ -216,6 +229,7 @@ def common(variant: Variant, task: Task) -> dict[str, str]:
         "variant": variant.label,
         "model": variant.model,
         "switches": "+".join(task.switches(variant)),
+        "damage": "" if variant.damage is None else str(variant.damage),
         "tuned_as": "" if variant.tuned_as is None else variant.tuned_as.label,
         "study": "",
     }
@@ -236,7 +250,7 @@ def without_result(
 ) -> str:
     """Store the one row of a variant that was skipped or failed; returns the line about it."""
     row = {**common(variant, task), "study": study}
-    reason = " ".join(reason.split())
+    reason = one_line(reason)
     outcome = {"run_id": closed(row), "status": status, "reason": reason}
     task.store.append("runs", {**outcome, **row, "seed": None})
     line = f"{variant.label} {status}: {reason}"
@@ -266,12 +280,20 @@ def train_and_test(
         A line about the result.
     """
     run_id = identified(variant, seed, model, task)
-    if task.store.reuse(run_id, task.row, row["study"]):
+    whole = task.store.has(run_id, trained=isinstance(model, TrainedRecommender))
+    if whole and task.store.reuse(run_id, task.row, row["study"]):
         return f"{variant.label}, seed {seed}: stored already"
+    if variant.damage is not None:
+        left = damaged(tuner.train, variant.damage, task.settings.feature_scaling)
+        tuner = replace(tuner, train=left)
     started = datetime.now(timezone.utc)
     fitted = tuner.trained(f"{variant.label}, seed {seed}", model)
-    evaluation = task.test(task.switches(variant), task.settings.ks)(fitted.model)
+    switches, ks = task.switches(variant), task.settings.ks
+    evaluation = task.test(switches, ks)(fitted.model)
     task.store.save_lists(run_id, evaluation)
+    if variant.tuned_as is None:
+        groups = popularity_groups.by_popularity(evaluation, task.parts)
+        popularity_groups.save(task.store, run_id, groups)
     if isinstance(fitted.model, TrainedRecommender):
         task.store.save_history(run_id, fitted.model.history)
     if variant.model == PROPOSED and variant.tuned_as is None:
@@ -287,6 +309,8 @@ def train_and_test(
             "params": json.dumps(model.params(), sort_keys=True),
             "validation_recall@10": fitted.validation,
             **evaluation.means,
+            **exposure_metrics(evaluation.items, task.parts.train, ks),
+            **task.cold_start(switches, fitted.model),
             "epochs": fitted.epochs,
             "train_seconds": round(fitted.seconds, 3),
             "peak_memory_mib": round(fitted.peak_memory_mib, 1),

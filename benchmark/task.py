@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmark.datasets import Dataset
 from benchmark.evaluation import Evaluator
 from benchmark.experiments import NEEDS, Experiment, Variant, experiments
 from benchmark.features import scale_features, select_modalities
-from benchmark.presets import Preset
+from benchmark.presets import COLD_ITEMS, SPLIT_METHODS, Preset
 from benchmark.progress import Reporter
 from benchmark.protocols import LATE_EPOCHS, PROTOCOLS, SOFT_MASK
 from benchmark.record import Record
@@ -22,6 +23,8 @@ from benchmark.splits import Split, split
 from benchmark.store import Store
 from benchmark.tuning import JUDGED_AT, Tuner
 from models.errors import UsageError
+from models.interactions import Interactions
+from models.recommender import Recommender
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Settings:
         split_method: One of :data:`benchmark.presets.SPLIT_METHODS`.
         split_seed: Of the random split, where the data ships none.
         ks: Cut-offs of the metrics.
-        results_root: Results go to ``<results_root>/<dataset>``.
+        results_root: Results go to ``<results_root>/<dataset>``, with the split method behind it
+            unless it is the usual one.
         storage: Of :func:`benchmark.storages.opened`; ``None`` for a file beside the results.
         sampler: One of :data:`benchmark.options.SAMPLERS`.
         trials: Of each study that a sampler proposes for; ``None`` for as many as its grid has.
@@ -115,18 +119,41 @@ class Task:
 
     @cached_property
     def validation(self) -> Evaluator:
-        """Ranks the validation positives."""
-        return Evaluator(self.parts.validation, self.parts.train, ks=(JUDGED_AT,))
+        """Ranks the validation positives, cold ones among themselves."""
+        candidates = self.cold_items(self.parts.validation)
+        return Evaluator(
+            self.parts.validation, self.parts.train, ks=(JUDGED_AT,), candidates=candidates
+        )
 
-    def test(self, switches: Sequence[str], ks: Sequence[int]) -> Evaluator:
-        """Ranks the test positives."""
+    def cold_items(self, part: Interactions) -> Tensor | None:
+        """The items of a held-out part, if they never occur in training by design."""
+        cold = self.settings.split_method == COLD_ITEMS
+        return torch.unique(part.items) if cold else None
+
+    def test(
+        self, switches: Sequence[str], ks: Sequence[int], candidates: Tensor | None = None
+    ) -> Evaluator:
+        """Ranks the test positives, among all items by default."""
         known, unmasked = self.parts.train, "known_validation" in switches
         return Evaluator(
             self.parts.test,
             known if unmasked else known.union(self.parts.validation),
             ks,
             mask=SOFT_MASK if "soft_mask" in switches else -math.inf,
+            candidates=candidates,
         )
+
+    def cold_start(self, switches: Sequence[str], model: Recommender) -> dict[str, float]:
+        """Metrics with the cold test items as only candidates, such as ``recall_cold@10``.
+
+        Their number is ``cold_items``; there is nothing unless the split holds items out.
+        """
+        candidates = self.cold_items(self.parts.test)
+        if candidates is None:
+            return {}
+        means = self.test(switches, self.settings.ks, candidates)(model).means
+        named = {name.replace("@", "_cold@"): value for name, value in means.items()}
+        return {"cold_items": len(candidates), **named}
 
     def tuner(self, switches: Sequence[str], reporter: Reporter) -> Tuner:
         """Trains and tunes; it holds test labels only where a switch says so."""
@@ -134,7 +161,8 @@ class Task:
         if "late_stop" in switches:
             preset = replace(preset, patience=preset.patience + LATE_EPOCHS)
         on_test = "select_on_test" in switches
-        judge = self.test(switches, (JUDGED_AT,)) if on_test else self.validation
+        cold = self.cold_items(self.parts.test)
+        judge = self.test(switches, (JUDGED_AT,), cold) if on_test else self.validation
         # trials are all of seed 0, whatever the seeds of runs vary
         identity = {**self.identity, "vary": "both", "switches": "+".join(switches)}
         return Tuner(
@@ -149,17 +177,22 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
     Raises:
         UsageError: If the data do not fit the settings or the results folder cannot be used.
     """
-    for k, what in ((max(settings.ks), "--ks"), (JUDGED_AT, "choosing hyper-parameters by recall")):
-        if k > dataset.num_items:
-            raise UsageError(
-                f"{what} at cut-off {k} needs as many items, '{dataset.name}' has "
-                f"{dataset.num_items}: use smaller cut-offs or more data"
-            )
     wanted = select_modalities(dataset.features, settings.modalities or list(dataset.features))
     raw = {name: matrix for name, matrix in dataset.features.items() if name in wanted}
     scaled = scale_features(raw, settings.feature_scaling)
-    shipped = dataset.labels is not None
+    usual, cold = (settings.split_method == each for each in (SPLIT_METHODS[0], COLD_ITEMS))
+    shipped = dataset.labels is not None and not cold
     parts = split(dataset, scaled, settings.split_seed, settings.split_method)
+    for k, what, part in (
+        (max(settings.ks), "--ks", parts.test),
+        (JUDGED_AT, "choosing hyper-parameters by recall", parts.validation),
+    ):
+        candidates = len(torch.unique(part.items)) if cold else dataset.num_items
+        if k > candidates:
+            raise UsageError(
+                f"{what} at cut-off {k} needs as many items, '{dataset.name}' has {candidates}"
+                f"{' held-out ones' if cold else ''}: use smaller cut-offs or more data"
+            )
     identity = {
         "dataset": dataset.name,
         "data_fingerprint": dataset.fingerprint,
@@ -171,7 +204,8 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
         "evaluation_protocol": settings.protocol,
         "vary": settings.vary,
     }
-    store = Store(settings.results_root / dataset.name)
+    folder = dataset.name if usual else f"{dataset.name}-{settings.split_method}"
+    store = Store(settings.results_root / folder)
     task = Task(dataset, settings, parts.to(settings.device), identity, store)
     if not task.experiments:
         raise UsageError(f"nothing to run on '{dataset.name}': {'; '.join(task.left_out)}")

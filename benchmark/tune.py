@@ -129,7 +129,8 @@ def status(dataset: str, tuner: Tuner, variants: Sequence[Variant]) -> str:
 
     from benchmark.storages import described, is_begun, opened
     from benchmark.studies import Study
-    from benchmark.tuning import study_name, trial_row
+    from benchmark.trial_rows import trial_row
+    from benchmark.tuning import study_name
 
     rows = []
     for variant in variants:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from benchmark.code_version import code_version
 from benchmark.evaluation import Evaluator, validation_score
 from benchmark.experiments import Variant
 from benchmark.machine import PeakMemory
@@ -19,8 +19,9 @@ from benchmark.presets import Preset
 from benchmark.progress import Reporter
 from benchmark.search import Search, grid, grid_size
 from benchmark.storages import opened
-from benchmark.store import Store, code_version, digest
+from benchmark.store import Store, digest
 from benchmark.studies import Study, tell
+from benchmark.trial_rows import trial_of, trial_row
 from models.errors import DivergedError
 from models.interactions import Interactions
 from models.recommender import Recommender
@@ -228,6 +229,7 @@ class Tuner:
         """
         name = study_name(variant, search)
         with opened(self.where) as storage, Study(storage, name, search.cells) as study:
+            study.restore({c: trial_of(row, search, c) for c, row in self.recorded(search).items()})
             while missing := self.missing(variant, search, study.results()):
                 if (claimed := study.claim()) is not None:
                     with study.running(claimed[1]):
@@ -249,22 +251,29 @@ class Tuner:
     ) -> None:
         """Run a trial to its end, whatever that is; only what should not happen is raised."""
         what = f"{variant.label}, trial {cell + 1} of {len(search.cells)}"
+        started = time.perf_counter()  # no clock that may be set meanwhile
+
+        def ended(state: TrialState, value: float | None = None, **told: Any) -> FrozenTrial:
+            return tell(
+                trial, state, value, seconds=round(time.perf_counter() - started, 6), **told
+            )
+
         try:
             model = create(variant.model, **self.fixed(variant), **search.suggest(trial))
             fitted = self.fit(what, model, trial)
         except optuna.TrialPruned:
-            tell(trial, TrialState.PRUNED)
+            ended(TrialState.PRUNED)
         except UpdateFinishedTrialError:
             self.reporter.line(f"{what}: given up, another process took this one for dead")
         except DivergedError as error:
-            tell(trial, TrialState.FAIL, reason=str(error))
+            ended(TrialState.FAIL, reason=str(error))
         except Exception as error:
-            failed = tell(trial, TrialState.FAIL, crash=f"{type(error).__name__}: {error}")
+            failed = ended(TrialState.FAIL, crash=f"{type(error).__name__}: {error}")
             if cell not in self.recorded(search):  # by who took this process for dead
                 self.store.append("trials", trial_row(variant, search, cell, failed))
             raise
         else:
-            tell(trial, TrialState.COMPLETE, fitted.validation, epochs=fitted.epochs)
+            ended(TrialState.COMPLETE, fitted.validation, epochs=fitted.epochs)
             if all(fitted.validation > other.validation for other in best.values()):
                 best.clear()
                 best[cell] = fitted
@@ -273,24 +282,3 @@ class Tuner:
 def study_name(variant: Variant, search: Search) -> str:
     """What a study is called in its storage."""
     return f"{variant.label} {search.study}"
-
-
-def trial_row(variant: Variant, search: Search, cell: int, trial: FrozenTrial) -> dict[str, Any]:
-    """One row of ``trials.csv``; ``value`` is the best validation recall@10 before the end."""
-    scores, told = trial.intermediate_values, trial.user_attrs
-    complete = trial.state == TrialState.COMPLETE
-    states = {TrialState.FAIL: "diverged" if "reason" in told else "failed"}
-    return {
-        "run_id": f"{search.study}-{cell}",
-        "variant": variant.label,
-        "model": variant.model,
-        "state": states.get(trial.state, trial.state.name.lower()),
-        **trial.params,
-        "value": trial.value if complete else max(scores.values(), default=None),
-        "epochs": told.get("epochs", max(scores, default=None)),
-        "seconds": trial.duration.total_seconds() if trial.duration else None,
-        "reason": told.get("reason", told.get("crash")),
-        "sampler": search.sampler,
-        "planned": len(search.cells),
-        "space": json.dumps(search.ranges()),
-    }

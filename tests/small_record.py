@@ -47,7 +47,8 @@ def run(
 
 def closed(variant: str, status: str, reason: str) -> dict[str, Any]:
     """A row of a model that gave no result."""
-    row = {"run_id": variant, "variant": variant, "model": variant.lower(), "tuned_as": ""}
+    run_id = variant.replace("/", "")
+    row = {"run_id": run_id, "variant": variant, "model": variant.lower(), "tuned_as": ""}
     return {**IDENTITY, **row, "status": status, "reason": reason, "study": "", "seed": None}
 
 

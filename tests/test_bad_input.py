@@ -232,34 +232,6 @@ def test_results_cannot_be_written(
     assert contents(bench.results) == before
 
 
-@pytest.mark.parametrize("table", ["runs", "trials"])
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "no column 'model'"),
-        (b"run_id,status\n1,ok\n", "no column 'model'"),
-        (b"run_id,variant,model\na,b\n", "row 1"),
-        (b"run_id,variant,model\na,b,c,d\n", "row 1"),
-        (b"run_id,variant,model,seed\na,b,c,zero\n", "'zero'"),
-        (b"run_id,variant,model\n\xff\xfe,b,c\n", "decode"),
-        (b'run_id,variant,model\n"a,b,c\n', "end of data"),
-    ],
-    ids=("empty", "columns", "short row", "long row", "number", "binary", "cut off"),
-)
-def test_damaged_record(
-    content: bytes, why: str, table: str, bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (bench.results / "toy" / f"{table}.csv").write_bytes(content)
-    before = contents(bench.results)
-    capsys.readouterr()
-    assert bench.run(*RUN) == 2
-    line = complaint(capsys)
-    assert f"{table}.csv" in line
-    assert why in line
-    assert "move it away" in line
-    assert contents(bench.results) == before
-
-
 def test_the_disk_fills_up_during_the_run(
     bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,7 @@ def test_list_shows_what_is_there_and_what_is_wrong(
     good, wrong = sorted(json.loads(capsys.readouterr().out), key=len, reverse=True)
     assert good["interactions"] == 20
     assert wrong["name"] == "bad[red]"
-    assert "no column 'userID'" in wrong["error"]
+    assert "'bad[red]' is no name for them" in wrong["error"]
     assert run(root, "list") == 1
     assert "bad[red]: " in capsys.readouterr().out
 
@@ -137,7 +137,7 @@ def test_nothing_to_list(root: Path, capsys: pytest.CaptureFixture[str]) -> None
     empty = root / "shop" / "empty"
     empty.mkdir()
     assert run(empty, "list") == 0
-    assert capsys.readouterr().out == "there are no data sets here\n"
+    assert capsys.readouterr().out.startswith("there are no data sets here\n")
 
 
 def test_convert_writes_a_data_set(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,6 +130,35 @@ def test_equals_full_sort(seed: int, num_users: int, num_items: int) -> None:
             assert found.per_user[f"{name}@{k}"].tolist() == pytest.approx(values)
 
 
+@given(st.integers(0, 2**32), st.integers(2, 12), st.integers(12, 20))
+@settings(max_examples=30)
+def test_given_candidates_equal_a_full_sort_of_them(
+    seed: int, num_users: int, num_items: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    held_out, seen = random_split(num_users, num_items, generator)
+    scores = torch.randint(-2, 3, (num_users, num_items), generator=generator).float()
+    candidates = torch.randperm(num_items, generator=generator)[:8]
+    model = Embeddings(torch.eye(num_users), scores.T)
+    found = Evaluator(held_out, seen, ks=(1, 5, 8), candidates=candidates)(model)
+    known = set(zip(seen.users.tolist(), seen.items.tolist(), strict=True))
+    for row, user in enumerate(found.users.tolist()):
+        allowed = [item for item in sorted(candidates.tolist()) if (user, item) not in known]
+        ranked = sorted(allowed, key=lambda item: -float(scores[user, item]))  # stable
+        assert found.items[row].tolist() == ranked + [-1] * (8 - len(ranked))
+        wanted = set(held_out.items[held_out.users == user].tolist())
+        for k in (1, 5, 8):
+            share = len(wanted & set(ranked[:k])) / len(wanted)
+            assert found.per_user[f"recall@{k}"][row].item() == pytest.approx(share)
+
+
+def test_lists_are_kept_with_their_hits() -> None:
+    model = FixedScores([5.0, 4.0, 3.0, 2.0, 1.0])
+    found = Evaluator(from_pairs([(0, 2), (1, 0)]), from_pairs([(0, 0)]), ks=(3,))(model)
+    assert found.items.tolist() == [[1, 2, 3], [0, 1, 2]]
+    assert found.hits.tolist() == [[False, True, False], [True, False, False]]
+
+
 def test_seen_items_are_never_listed() -> None:
     model = FixedScores([5.0, 4.0, 3.0, 2.0, 1.0])
     seen = from_pairs([(0, 0), (0, 1), (1, 0), (2, 1)])
@@ -221,3 +250,17 @@ def test_bad_cut_offs_raise(ks: tuple[int, ...]) -> None:
 def test_nothing_held_out_raises() -> None:
     with pytest.raises(UsageError, match="'held_out' has no interactions"):
         Evaluator(from_pairs([]), from_pairs([(0, 0)]), ks=(1,))
+
+
+def test_how_scores_lie_in_memory_does_not_matter() -> None:
+    class Transposed(Embeddings):
+        def score(self, users: Tensor) -> Tensor:
+            return (self.item @ self.user[users].T).T
+
+    generator = torch.Generator().manual_seed(0)
+    held_out, seen = random_split(70, 9, generator)
+    user, item = torch.rand(70, 3, generator=generator), torch.rand(9, 3, generator=generator)
+    evaluator = Evaluator(held_out, seen, ks=(5,))
+    found, expected = evaluator(Transposed(user, item)), evaluator(Embeddings(user, item))
+    assert not Transposed(user, item).score(torch.arange(70)).is_contiguous()
+    assert torch.equal(found.hits, expected.hits)

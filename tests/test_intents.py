@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 def test_the_distributions_are_those_that_the_model_scores_by(store: Store) -> None:
     model = trained()
     intents.save(store, "run-0", model, dataset())
-    kept = intents.read(store, "run-0")
+    kept = intents.read(store, "run-0", 12)
     assert list(kept.assignments) == ["visual", "acoustic", "textual"]
     assert kept.items.tolist() == list(range(11))  # the last one has no neighbours
     each = [np.hstack(kept.distributions(name)) for name in kept.assignments]
@@ -51,7 +51,7 @@ def test_the_distributions_are_those_that_the_model_scores_by(store: Store) -> N
 def test_the_table_holds_shares_parents_and_the_strongest_items(store: Store) -> None:
     model = trained(modalities=["visual"])
     intents.save(store, "run-0", model, dataset(TITLES))
-    table = intents.table(store, "run-0")
+    table = intents.table(store, "run-0", 12)
     assert list(table) == intents.COLUMNS
     assert table["level"].tolist() == [1] * 4 + [2] * 3 + [3] * 2
     weights = item_intents(model).detach()[:11]  # one modality, so that the sum is H
@@ -70,7 +70,7 @@ def test_small_differences_survive(store: Store) -> None:
     model = trained(modalities=["visual"])
     model.supernodes[0].data *= 0.1
     intents.save(store, "run-0", model, dataset())
-    third = intents.read(store, "run-0").distributions("visual")[-1]
+    third = intents.read(store, "run-0", 12).distributions("visual")[-1]
     deviation = third - third.mean(0)
     assert 0 < np.abs(deviation).max() < 1e-8  # less than single precision can tell
     assert len(np.unique(deviation[:, 0])) > 5
@@ -85,18 +85,18 @@ def test_many_items_are_sampled_the_same_every_time(
     model = trained()
     for run_id in ("one-0", "two-0"):
         intents.save(store, run_id, model, dataset())
-    items = intents.read(store, "one-0").items
+    items = intents.read(store, "one-0", 12).items
     assert len(items) == 5
     assert (np.diff(items) > 0).all()
     one, two = (store.folder / "intents" / f"{run_id}-0.npz" for run_id in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
-    table = intents.table(store, "one-0")
+    table = intents.table(store, "one-0", 12)
     assert {item for ids in table["items"] for item in ids.split()} > set(map(str, items))
 
 
 def test_items_that_are_all_without_neighbours_are_kept(store: Store) -> None:
     intents.save(store, "run-0", trained(min_co_users=99), dataset())
-    kept = intents.read(store, "run-0")
+    kept = intents.read(store, "run-0", 12)
     assert len(kept.items) == 12
     np.testing.assert_allclose(kept.distributions("visual")[0], 0.25)
 
@@ -114,7 +114,7 @@ def test_files_that_cannot_be_read_are_named(store: Store) -> None:
         for damage in (path.read_bytes()[:50], b"", b"1,2\n3,4\n"):
             path.write_bytes(damage)
             with pytest.raises(StoreError, match=r"run-0.*take the row 'run-0' out"):
-                read(store, "run-0")
+                read(store, "run-0", 12)
         path.unlink()
         with pytest.raises(StoreError, match=path.name):
-            read(store, "run-0")
+            read(store, "run-0", 12)

@@ -117,6 +117,13 @@ def test_bounds(users: list[tuple[list[int], set[int]]]) -> None:
         assert (found[f"ndcg_hits@{k}"] >= found[f"ndcg@{k}"]).all()
 
 
+def test_stay_on_the_device_of_the_hits() -> None:
+    hits, num_positives = one_user([1, 0, 1], 2)
+    with torch.device("meta"):  # where tensors go that are made without saying where
+        found = all_metrics(hits, num_positives, (3,))
+    assert {values.device.type for values in found.values()} == {"cpu"}
+
+
 def test_names_and_types() -> None:
     found = all_metrics(torch.ones(3, 10, dtype=torch.bool), torch.tensor([10, 12, 20]), (5, 10))
     assert list(found) == [

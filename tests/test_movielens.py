@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.datasets import load
 from benchmark.datasets.dataset import missing_rows
-from benchmark.datasets.movielens import _knowledge, latent_semantics, locate, read_movielens_100k
+from benchmark.datasets.movielens import _knowledge, locate, read_movielens_100k
 from models.errors import UsageError
 
 NUM_ITEMS = 200
@@ -73,6 +73,9 @@ def test_ids_follow_the_original_order(wheel: Path) -> None:
     assert dataset.items[0] == NUM_ITEMS - 1  # the file starts with the last film
     assert dataset.users[0] == NUM_ITEMS % 3
     assert dataset.labels is None
+    assert dataset.item_table is not None
+    assert dataset.item_names == dataset.item_table["movielens_id"].astype(str).tolist()
+    assert dataset.user_names == ["10", "11", "12"]
 
 
 def test_item_table(wheel: Path) -> None:
@@ -120,17 +123,6 @@ def test_both_directions_of_a_fact_count_and_differ() -> None:
 
 def test_features_are_the_same_every_time(wheel: Path) -> None:
     assert read_movielens_100k().fingerprint == read_movielens_100k().fingerprint
-
-
-def test_latent_semantics_by_hand() -> None:
-    documents = [["a", "b"], ["a"], ["b"], ["once"], []]
-    # with idf equal for a and b the rows are (1, 1)/sqrt(2), (1, 0), (0, 1): the first singular
-    # vector is (1, 1)/sqrt(2), up to a sign that is fixed as positive
-    matrix = latent_semantics(documents, 1)
-    root = np.sqrt(0.5)
-    np.testing.assert_allclose(matrix[:, 0], [1, root, root, 0, 0], atol=1e-6)
-    assert matrix.dtype == np.float32
-    assert not np.signbit(matrix).any()
 
 
 def test_an_incomplete_recbole_says_how_to_mend_it(wheel: Path) -> None:

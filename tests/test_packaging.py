@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,8 +29,8 @@ def requested() -> list[Requirement]:
     return [requirement for requirement in requirements if requirement.name != PROJECT["name"]]
 
 
-def pins() -> list[Requirement]:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+def pins(file: str = "constraints.txt") -> list[Requirement]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
@@ -56,6 +57,17 @@ def test_constraints_pin_every_requirement_once(python: str) -> None:
             found = versions.get(canonicalize_name(requirement.name))
             assert found, f"constraints.txt lacks {requirement.name} for Python {python}"
             assert requirement.specifier.contains(found[0]), f"{found[0]} is not {requirement}"
+
+
+def test_the_oldest_releases_are_those_asked_for() -> None:
+    lowest = {pin.name: pin for pin in pins("constraints-lowest.txt")}
+    asked = {line.name: line for line in map(Requirement, PROJECT["dependencies"])}
+    assert lowest.keys() == asked.keys()
+    assert str(lowest.pop("torch").specifier) == "==2.13.0"
+    for name, pin in lowest.items():
+        (bound,), (pinned,) = asked[name].specifier, pin.specifier
+        assert (bound.operator, pinned.operator) == (">=", "==")
+        assert Version(bound.version) == Version(pinned.version), name
 
 
 def test_torch_is_pinned_to_one_release() -> None:

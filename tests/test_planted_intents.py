@@ -54,6 +54,7 @@ def record(
             for level, gamma in enumerate([first[items], *others], start=1)
         }
         np.savez(folder / "intents" / f"run-{seed}.npz", items=items, **kept)
+        (folder / "intents" / f"run-{seed}.csv").touch()
     return Record(store, dataset, [], (10,), IDENTITY)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import run, tune
+from benchmark import recommend, run, tune
 from benchmark.options import Parser
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,11 @@ LINKS = [
 COMMANDS = [
     (parser, command.partition("#")[0].replace("<your data>", "data"))
     for page in PAGES
-    for name, parser in (("run", run.parser), ("tune", tune.parser))
+    for name, parser in (
+        ("run", run.parser),
+        ("tune", tune.parser),
+        ("recommend", recommend.parser),
+    )
     for command in re.findall(rf"-m benchmark\.{name} (--.+)", page.read_text(encoding="utf-8"))
     if "`" not in command  # in a sentence, not in a block
 ]
@@ -37,7 +41,7 @@ def test_every_linked_file_exists(page: Path, link: str) -> None:
 @pytest.mark.parametrize(("parser", "command"), COMMANDS)
 def test_every_command_parses(parser: Callable[[], Parser], command: str) -> None:
     arguments = parser().parse_args(shlex.split(command))
-    assert arguments.all or arguments.models
+    assert "users" in arguments or arguments.all or arguments.models
 
 
 def test_the_pages_have_links_and_commands() -> None:

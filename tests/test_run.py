@@ -171,6 +171,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return bench
 
 
+@pytest.mark.fault(
+    "Ctrl-C",
+    how="in the middle of a trial, of the last trial, of a second seed",
+    again="the training under way",
+    says="`stopped; the same command goes on with what is left`, exit code 130",
+)
 @pytest.mark.parametrize(("training", "epoch"), [(1, 1), (2, 3), (3, 2)], ids=str)
 def test_ctrl_c_loses_nothing(
     training: int,

@@ -58,6 +58,23 @@ def test_both_ways_of_looking_up_draw_the_same(
     assert torch.equal(NegativeSampler(train).sample(users, generator()), by_table)
 
 
+def test_a_table_is_kept_up_to_its_limit(
+    train: Interactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.sampling.DENSE_LIMIT", 20 * 15)
+    assert NegativeSampler(train)._observed is not None
+    monkeypatch.setattr("models.sampling.DENSE_LIMIT", 20 * 15 - 1)
+    assert NegativeSampler(train)._observed is None
+
+
+def test_stay_on_the_device_of_the_data(train: Interactions) -> None:
+    with torch.device("meta"):  # where tensors go that are made without saying where
+        sampler = NegativeSampler(train)
+        (batch,) = triples(train, sampler, 1000, generator())
+    assert sampler._observed is not None
+    assert {tensor.device.type for tensor in (*batch, sampler._observed)} == {"cpu"}
+
+
 def test_user_with_everything_raises() -> None:
     train = Interactions(torch.tensor([0, 1, 1, 1]), torch.tensor([0, 0, 1, 2]), 2, 3)
     with pytest.raises(ValueError, match="user 1 has every item"):

@@ -18,6 +18,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from small_layouts import (
+    FEATURES,
+    LAYOUTS,
+    PAIRS,
+    as_objects,
+    converted,
+    csv,
+    made,
+    matrix,
+    mmgcn,
+    mmrec,
+    recbole,
+)
 
 from benchmark.datasets import Dataset, available, load
 from benchmark.datasets.converted import write_converted
@@ -26,79 +39,11 @@ from benchmark.datasets.object_arrays import read_lists
 from benchmark.datasets.sources import SOURCES, read, recognise
 from models.errors import UsageError
 
-PAIRS = [(0, 0, 0), (0, 2, 0), (1, 1, 0), (1, 3, 0), (2, 3, 0), (0, 1, 1), (1, 0, 2), (2, 2, 2)]
-"""User, item and part of every interaction."""
-
-FEATURES = np.array([[1, 2], [3, 4], [5, 6], [7, 8]], dtype=np.float32)
-SPLITS = ("train", "validation", "test")
-NPY = {"image": FEATURES}
-
-
-def mmrec(folder: Path) -> None:
-    lines = "".join(f"{user}\t{item}\t{part}\n" for user, item, part in PAIRS)
-    (folder / "shop.inter").write_text("userID\titemID\tx_label\n" + lines)
-    np.save(folder / "image_feat.npy", FEATURES)
-
-
-def recbole(folder: Path) -> None:
-    for part, ending in enumerate(("train", "valid", "test")):
-        lines = "".join(f"u{user}\ti{item}\t4.5\n" for user, item, p in PAIRS if p == part)
-        text = "user_id:token\titem_id:token\trating:float\n" + lines
-        (folder / f"shop.{ending}.inter").write_text(text)
-    rows = [f"i{i}\tFilm {i}\t{a:g} {b:g}\n" for i, (a, b) in enumerate(FEATURES)]
-    header = "item_id:token\tmovie_title:token_seq\timage:float_seq\n"
-    (folder / "shop.item").write_text(header + "".join(reversed(rows)))
-
-
-def as_objects(rows: list[list[int]]) -> np.ndarray[Any, Any]:
-    array = np.empty(len(rows), dtype=object)
-    array[:] = rows
-    return array
-
-
-def mmgcn(folder: Path) -> None:
-    np.save(folder / "train.npy", np.array([(u, 3 + i) for u, i, part in PAIRS if part == 0]))
-    np.save(folder / "val_full.npy", as_objects([[0, 4]]), allow_pickle=True)
-    np.save(folder / "test_full.npy", as_objects([[1, 3], [2, 5]]), allow_pickle=True)
-    np.save(folder / "user_item_dict.npy", np.array({0: [1]}, dtype=object), allow_pickle=True)
-    np.save(folder / "image_feat.npy", FEATURES)
-
-
-def csv(folder: Path) -> None:
-    lines = "".join(f"{u},{i},9,{SPLITS[part]}\n" for u, i, part in PAIRS)
-    (folder / "interactions.csv").write_text("user_id,item_id,timestamp,split\n" + lines)
-    np.save(folder / "image.npy", FEATURES)
-
-
-def matrix(folder: Path) -> None:
-    users, items, _ = zip(*PAIRS, strict=True)
-    saved = sp.csr_array((np.ones(len(PAIRS)), (users, items)), shape=(3, 4))
-    sp.save_npz(folder / "interactions.npz", saved)
-    np.save(folder / "image_feat.npy", FEATURES)
-
-
-def converted(folder: Path) -> None:
-    source = folder.parent / "original"
-    source.mkdir()
-    mmrec(source)
-    folder.rmdir()
-    write_converted(read(source), folder)
-
-
-LAYOUTS = (mmrec, recbole, mmgcn, csv, matrix, converted)
-
 
 @pytest.fixture(params=LAYOUTS, ids=lambda layout: str(layout.__name__))
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The data set in one layout after the other."""
     return made(tmp_path, request.param)
-
-
-def made(root: Path, layout: Callable[[Path], None]) -> Path:
-    place = root / "shop"
-    place.mkdir(parents=True)
-    layout(place)
-    return place
 
 
 def pairs(dataset: Dataset) -> set[tuple[int, int]]:
@@ -127,8 +72,22 @@ def test_every_layout_survives_conversion(folder: Path) -> None:
     write_converted(dataset, folder.parent / "fast")
     again = load("fast", folder.parent)
     assert again.fingerprint == dataset.fingerprint
+    assert (again.user_names, again.item_names) == (dataset.user_names, dataset.item_names)
     assert isinstance(again.features["image"], np.memmap)
     assert "shop" in again.source
+
+
+def test_users_and_items_keep_their_names(tmp_path: Path) -> None:
+    numbers = ["0", "1", "2", "3"]
+    for layout, users, items in (
+        (mmrec, None, None),
+        (recbole, ["u0", "u1", "u2"], ["i0", "i1", "i2", "i3"]),
+        (mmgcn, None, ["3", "4", "5", "6"]),
+        (csv, numbers[:3], numbers),
+        (matrix, None, None),
+    ):
+        dataset = read(made(tmp_path / layout.__name__, layout))
+        assert (dataset.user_names, dataset.item_names) == (users, items)
 
 
 def test_every_layout_is_documented_by_a_tree() -> None:
@@ -774,8 +733,8 @@ def test_wrong_matrices(arrays: dict[str, Any], message: str, tmp_path: Path) ->
 
 def test_a_matrix_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = made(tmp_path, matrix)
-    monkeypatch.setattr("benchmark.datasets.interaction_matrix.LARGEST_SIZE", 100)
-    with pytest.raises(UsageError, match=r"interactions\.npz: unpacks to \d+ bytes"):
+    monkeypatch.setattr("benchmark.foreign_files.LARGEST_UNPACKED", 100)
+    with pytest.raises(UsageError, match=r"interactions\.npz: .*unpacks to [\d,]+ bytes"):
         read(place)
 
 
@@ -843,6 +802,10 @@ def test_every_type_of_number_survives_conversion(tmp_path: Path) -> None:
         ),
         ("meta.json", "[]", "no description"),
         ("items.csv", "title\nA\n", "1 rows for 4 items"),
+        ("user_names.json", '["a", "b", "b"]', "3 different names"),
+        ("item_names.json", '["a", "b", "c"]', "4 different names"),
+        ("item_names.json", "[1, 2, 3, 4]", "4 different names"),
+        ("item_names.json", "{", "no JSON"),
     ],
 )
 def test_wrong_converted_data(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmark.datasets import Dataset
-from benchmark.splits import Split, random_split, split, split_per_user
+from benchmark.splits import METHODS, Split, random_split, split, split_items, split_per_user
 from models.errors import UsageError
 from models.interactions import Interactions
 
@@ -88,6 +88,35 @@ def test_the_seed_decides(draw: Callable[[NDArray[np.int64], int], NDArray[np.in
     assert (draw(users, 3) != draw(users, 4)).any()
 
 
+def test_per_user_holds_out_the_first_of_each_user_in_a_random_order() -> None:
+    users = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3], [9, 10, 45, 300]))
+    order, expected = np.random.default_rng(7).permutation(len(users)), np.zeros(len(users))
+    for user in range(4):
+        mine = order[users[order] == user]
+        tenth = len(mine) // 10
+        expected[mine[:tenth]], expected[mine[tenth : 2 * tenth]] = 1, 2
+    assert (split_per_user(users, 7) == expected).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_split_is_drawn_with_its_seed(method: str) -> None:
+    dataset = dataset_of(grid(13, 21))
+    test = split(dataset, {}, 3, method).test
+    labels = METHODS[method](dataset.users, 3)
+    assert test.users.tolist() == dataset.users[labels == 2].tolist()
+    assert test.items.tolist() == dataset.items[labels == 2].tolist()
+
+
+def test_every_part_moves_to_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Interactions, "to", lambda part, device: (part, device))
+    parts, device = split(dataset_of(grid(13, 21)), {}, 0), torch.device("cuda")
+    assert vars(parts.to(device)) == {
+        "train": (parts.train, device),
+        "validation": (parts.validation, device),
+        "test": (parts.test, device),
+    }
+
+
 def test_exact_sizes_when_nobody_is_left_without_train() -> None:
     assert np.bincount(random_split(grid(5, 21)[:, 0], 0)).tolist() == [85, 10, 10]
 
@@ -111,6 +140,45 @@ def test_a_shipped_split_is_left_as_it_is() -> None:
     assert as_sets(split(dataset, {}, 1)) == [train, validation, test]
     with pytest.raises(UsageError, match=r"'per_user' contradicts the split that 'toy' ships"):
         split(dataset, {}, 0, "per_user")
+
+
+@given(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 39)), min_size=40), seeds)
+@settings(max_examples=60, deadline=None)
+def test_items_are_held_out_whole(rows: set[tuple[int, int]], seed: int) -> None:
+    users, items = np.array(sorted(rows)).T
+    labels = split_items(users, items, seed)
+    tenth = len(set(items)) // 10
+    part_of = [set(items[labels == part]) for part in range(3)]
+    assert sum(map(len, part_of)) == len(set.union(*part_of))  # no item in two parts
+    assert all(len(held_out) <= tenth for held_out in part_of[1:])
+    assert len(part_of[0]) == len(set(items)) - 2 * tenth
+    warm = set(users[labels == 0])
+    assert set(users[labels != 3]) == warm
+    assert not warm & set(users[labels == 3])  # who knows only cold items is in no part
+
+
+def test_a_tenth_of_the_items_is_in_each_held_out_part() -> None:
+    rows = grid(13, 21)
+    train, validation, test = as_sets(split(dataset_of(rows), {}, 0, "cold_items"))
+    assert [len({item for _, item in part}) for part in (train, validation, test)] == [17, 2, 2]
+    assert train | validation | test == set(map(tuple, rows.tolist()))
+    first, again, other = (split_items(rows[:, 0], rows[:, 1], seed) for seed in (0, 0, 1))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_held_out_items_replace_a_shipped_split() -> None:
+    rows = grid(13, 21)
+    labels = [place % 3 for place in range(len(rows))]
+    plain, shipped = (
+        as_sets(split(dataset_of(rows, given), {}, 5, "cold_items")) for given in (None, labels)
+    )
+    assert plain == shipped
+
+
+def test_too_few_items_to_hold_any_out() -> None:
+    with pytest.raises(UsageError, match=r"gives 117 train, 0 validation and 0 test"):
+        split(dataset_of(grid(13, 9)), {}, 0, "cold_items")
 
 
 def test_only_train_carries_features() -> None:

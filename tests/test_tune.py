@@ -85,6 +85,12 @@ def best(bench: Bench, results: str) -> tuple[str, str, str]:
     return winner["a"], winner["b"], str(winner["value"])
 
 
+@pytest.mark.fault(
+    "a killed worker",
+    how="one of two `benchmark.tune --worker` killed in the middle of a trial",
+    again="the trial under way, by the other worker",
+    says="`best with ...`",
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize(
     "kind",

@@ -19,13 +19,14 @@ from typing_extensions import Self
 from baselines.bpr_mf import BPRMF
 from baselines.macridvae import MacridVAE
 from baselines.popularity import Popularity
+from benchmark.code_version import code_version
 from benchmark.evaluation import Evaluator
 from benchmark.experiments import Variant
 from benchmark.presets import PRESETS, Preset
 from benchmark.progress import Reporter
 from benchmark.search import COLUMNS, grid, grid_size
 from benchmark.storages import opened
-from benchmark.store import Store, StoreError, code_version, digest
+from benchmark.store import Store, digest
 from benchmark.studies import Study
 from benchmark.tuning import Tuner, budget, study_name
 from models import registry
@@ -350,11 +351,25 @@ def test_proposals_do_not_depend_on_interruptions(
     assert proposed(other).equals(trials)
 
 
-def test_a_damaged_study_file(tuner: Tuner) -> None:
+def test_a_study_that_is_lost_in_the_middle_is_restored(tuner: Tuner) -> None:
+    """From the rows: nothing is fitted twice, and the rows stay as they are."""
     plan({})
-    (tuner.store.folder / "studies.db").write_bytes(b"no data base at all" * 100)
-    with pytest.raises(StoreError, match=r"studies\.db.*move the file away"):
-        tuner.tune(VARIANT)
+    tuned = tuner.tune(VARIANT)
+    rows = tuner.store.rows("trials")
+    database = tuner.store.folder / "studies.db"
+    database.unlink()
+    tuner.store.remove("trials", rows["run_id"].iloc[-1])
+    fitted = len(Scripted.fitted)
+    assert tuner.tune(VARIANT) == tuned
+    assert len(Scripted.fitted) == fitted + 1
+    again = tuner.store.rows("trials")
+    assert again.drop(columns="seconds").equals(rows.drop(columns="seconds"))
+    assert again["seconds"][:-1].tolist() == rows["seconds"][:-1].tolist()
+    # and the other way round: rows from the study
+    (tuner.store.folder / "trials.csv").unlink()
+    assert tuner.tune(VARIANT) == tuned
+    assert len(Scripted.fitted) == fitted + 1
+    assert tuner.store.rows("trials").equals(again)
 
 
 def test_a_study_belongs_to_its_data_and_its_fixed_parameters(tuner: Tuner) -> None:

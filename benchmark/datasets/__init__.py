@@ -12,9 +12,19 @@ from benchmark.datasets.sources import read, recognise
 from benchmark.datasets.synthetic import PREFIX, SIZES, synthetic
 from models.errors import UsageError
 
-__all__ = ["ALIAS", "DATA_ROOT_VARIABLE", "MADE_UP", "Dataset", "available", "load"]
+__all__ = [
+    "ALIAS",
+    "DATA_ROOT_VARIABLE",
+    "MADE_UP",
+    "Dataset",
+    "available",
+    "folder_of",
+    "load",
+    "root_of",
+]
 
 DATA_ROOT_VARIABLE = "HUIGN_DATA_ROOT"
+DEFAULT_ROOT = Path("data")
 ALIAS = "movielens"
 """Stands for the first of :data:`ALIAS_FOLDERS` that exists, else for MovieLens-100K."""
 ALIAS_FOLDERS = ("movielens", "movielens-1m", "movielens-10m", "movielens-20m")
@@ -44,7 +54,8 @@ def load(name: str, data_root: Path | None) -> Dataset:
             raise UsageError(
                 f"no data set for '{ALIAS}'; run 'pip install --no-deps recbole', which carries "
                 f"MovieLens-100K, or set --data-root or {DATA_ROOT_VARIABLE} to a folder that "
-                f"holds {', '.join(ALIAS_FOLDERS)}; 'python -m benchmark.data --help' shows how"
+                f"holds {', '.join(ALIAS_FOLDERS)}; 'python -m benchmark.data --help' shows how, "
+                f"and 'python -m benchmark.data list' what can be downloaded"
             )
         name = here[0] if here else EMBEDDED
     if name == EMBEDDED:
@@ -57,9 +68,24 @@ def load(name: str, data_root: Path | None) -> Dataset:
         known = ", ".join(available(data_root)) or "none"
         raise UsageError(
             f"data set '{name}' is unknown (available: {known}); "
-            f"set --data-root or {DATA_ROOT_VARIABLE} to the folder that holds '{name}'"
+            f"set --data-root or {DATA_ROOT_VARIABLE} to the folder that holds '{name}', or see "
+            f"with 'python -m benchmark.data list' what can be downloaded"
         )
     return read(folders[name])
+
+
+def folder_of(dataset: Dataset, data_root: Path | None) -> Path:
+    """Where the files of a data set are that :func:`load` read.
+
+    Raises:
+        UsageError: If it is no folder of the data root.
+    """
+    if dataset.name == EMBEDDED or dataset.name in MADE_UP:
+        raise UsageError(
+            f"data set '{dataset.name}' is no folder, and comes with the features it has; "
+            f"give the name of a folder of the data root"
+        )
+    return _folders(data_root)[dataset.name]
 
 
 def available(data_root: Path | None) -> list[str]:
@@ -80,19 +106,24 @@ def _holds_data(folder: Path) -> bool:
         return False
 
 
+def root_of(data_root: Path | None) -> tuple[Path, str]:
+    """The folder of data sets, which need not exist, and where its name comes from."""
+    if data_root is not None:
+        return data_root, "--data-root"
+    if os.environ.get(DATA_ROOT_VARIABLE):
+        return Path(os.environ[DATA_ROOT_VARIABLE]), DATA_ROOT_VARIABLE
+    return DEFAULT_ROOT, "the default data root"
+
+
 def _folders(data_root: Path | None) -> dict[str, Path]:
-    """The folders of the data root by name."""
-    chosen, option = data_root, "--data-root"
-    if chosen is None and os.environ.get(DATA_ROOT_VARIABLE):
-        chosen, option = Path(os.environ[DATA_ROOT_VARIABLE]), DATA_ROOT_VARIABLE
-    if chosen is None and Path("data").is_dir():
-        chosen, option = Path("data"), "the default data root"
-    if chosen is None:
+    """The folders of the data root by name; none without a data root."""
+    root, option = root_of(data_root)
+    if root is DEFAULT_ROOT and not root.is_dir():
         return {}
     try:
-        return {entry.name: entry for entry in chosen.iterdir() if entry.is_dir()}
+        return {entry.name: entry for entry in root.iterdir() if entry.is_dir()}
     except OSError as error:
         raise UsageError(
-            f"{option} '{chosen}' cannot be read ({error.strerror}); "
+            f"{option} '{root}' cannot be read ({error.strerror}); "
             f"give an existing folder with one folder per data set"
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ def assemble(
     num_items: int,
     features: Mapping[str, NDArray[Any]],
     item_table: pd.DataFrame | None = None,
+    user_names: Sequence[str] | None = None,
+    item_names: Sequence[str] | None = None,
 ) -> Dataset:
     """Check what was read and make it a data set, named after its folder.
 
@@ -80,6 +82,8 @@ def assemble(
         num_items: Size of the catalogue.
         features: Per modality ``[num_items, feature_dim]``.
         item_table: One row per item.
+        user_names: By user id; ``None`` if the files number the users like this, too.
+        item_names: The same of the items.
     """
     if len(users) == 0:
         raise UsageError(f"{path}: holds no interaction; add one line per user-item pair")
@@ -96,6 +100,8 @@ def assemble(
         features=features,
         labels=labels,
         item_table=item_table,
+        user_names=user_names,
+        item_names=item_names,
     )
     for label, part in enumerate(PARTS):
         if dataset.labels is not None and label not in dataset.labels:

@@ -86,6 +86,8 @@ def read_atomic_files(folder: Path) -> Dataset:
         num_items=len(item_names),
         features=features,
         item_table=item_table,
+        user_names=user_names,
+        item_names=item_names,
     )
 
 
@@ -94,7 +96,7 @@ def _read(path: Path) -> pd.DataFrame:
     table = read_table(path, "\t").rename(columns=lambda name: str(name).partition(":")[0])
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
-        raise UsageError(f"{path}: has two columns '{twice}'; keep one")
+        raise UsageError(f"{path}: has two columns '{str(twice)[:40]}'; keep one")
     return table
 
 

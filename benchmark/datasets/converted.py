@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from benchmark.datasets.assembly import assemble
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.modalities import find_features
-from benchmark.datasets.reading import open_array, read_table, readable
+from benchmark.datasets.reading import entries, open_array, read_table, readable
 from models.errors import UsageError
 
 META, ITEMS, FORMAT = "meta.json", "items.csv", 1
+USER_NAMES, ITEM_NAMES = "user_names.json", "item_names.json"
 FIX = "convert the data again"
 
 
@@ -33,6 +34,8 @@ def read_converted(folder: Path) -> Dataset:
           labels.npy         0 train, 1 validation, 2 test, where a split is shipped
           image_feat.npy     row i belongs to item i; one file per modality
           items.csv          title, genres, year, ... of the items, where known
+          user_names.json    what the original calls its users, a list, if not by these numbers
+          item_names.json    the same of the items
 
     Nothing is parsed, and feature matrices stay on disk until they are used.
 
@@ -51,16 +54,18 @@ def read_converted(folder: Path) -> Dataset:
     except UsageError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(f"{path}: is no description of converted data ({error}); {FIX}") from error
+        raise UsageError(
+            f"{path}: is no description of converted data ({str(error)[:200]}); {FIX}"
+        ) from error
     users = _ids(folder / "users.npy", num_users)
     items = _ids(folder / "items.npy", num_items)
-    shipped = (folder / "labels.npy").exists()
-    labels = _ids(folder / "labels.npy", 3).astype(np.int8) if shipped else None
+    names = entries(folder)
+    labels = _ids(folder / "labels.npy", 3).astype(np.int8) if "labels.npy" in names else None
     if len({len(each) for each in (users, items, labels) if each is not None}) > 1:
         raise UsageError(f"{folder}: users.npy, items.npy and labels.npy differ in length; {FIX}")
     found = find_features(folder, ("_feat.npy",))
     if sorted(modalities) != sorted(found.matrices):
-        raise UsageError(f"{folder}: has not the modalities {', '.join(modalities)}; {FIX}")
+        raise UsageError(f"{folder}: has not the modalities {', '.join(modalities)[:80]}; {FIX}")
     if found.num_items not in (None, num_items):
         raise UsageError(f"{folder}: features have other rows than {num_items} items; {FIX}")
     read = assemble(
@@ -72,13 +77,15 @@ def read_converted(folder: Path) -> Dataset:
         num_users=num_users,
         num_items=num_items,
         features={name: found.matrices[name] for name in modalities},
-        item_table=_item_table(folder / ITEMS, num_items) if (folder / ITEMS).exists() else None,
+        item_table=_item_table(folder / ITEMS, num_items) if ITEMS in names else None,
+        user_names=_names(folder / USER_NAMES, num_users),
+        item_names=_names(folder / ITEM_NAMES, num_items),
     )
     dataset = replace(read, duplicates=duplicates)
     if dataset.fingerprint != meta.get("fingerprint"):
         raise UsageError(
             f"{folder}: the data are not those that were converted (fingerprint "
-            f"{dataset.fingerprint}, not {meta.get('fingerprint')}); {FIX}"
+            f"{dataset.fingerprint}, not {str(meta.get('fingerprint'))[:40]}); {FIX}"
         )
     return dataset
 
@@ -111,6 +118,9 @@ def write_converted(dataset: Dataset, folder: Path) -> None:
                 np.save(temporary / f"{name}.npy", array, allow_pickle=False)
         if dataset.item_table is not None:
             dataset.item_table.to_csv(temporary / ITEMS, index=False, lineterminator="\n")
+        for file, names in ((USER_NAMES, dataset.user_names), (ITEM_NAMES, dataset.item_names)):
+            if names is not None:
+                (temporary / file).write_text(json.dumps(list(names), indent=0), encoding="utf-8")
         (temporary / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
         temporary.chmod(0o755)
         temporary.rename(folder)
@@ -134,6 +144,23 @@ def _ids(path: Path, count: int) -> NDArray[np.int64]:
             f"{path}: row {wrong[0]} holds {ids[wrong[0]]}, outside 0..{count - 1}; {FIX}"
         )
     return ids.astype(np.int64)
+
+
+def _names(path: Path, count: int) -> list[str] | None:
+    """As many different names; ``None`` without a file."""
+    if not path.exists():
+        return None
+    try:
+        with readable(path):
+            names = json.loads(path.read_text(encoding="utf-8"))
+    except UsageError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: is no JSON ({error}); {FIX}") from error
+    wrong = not isinstance(names, list) or not all(type(name) is str for name in names)
+    if wrong or len(set(names)) != count or len(names) != count:
+        raise UsageError(f"{path}: is no list of {count} different names; {FIX}")
+    return [str(name) for name in names]
 
 
 def _item_table(path: Path, num_items: int) -> pd.DataFrame:

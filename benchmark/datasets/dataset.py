@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from models.errors import UsageError
+
+BLOCK = 1 << 24
+"""Numbers that are checked at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,8 @@ class Dataset:
         item_table: One row per item id: ``title``, and ``genres``, ``year``, ``description``
             where known.
         duplicates: How many repeated pairs were removed.
+        user_names: By user id, what the files call the user; ``None`` if by this very number.
+        item_names: The same of the items.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Dataset:
     labels: NDArray[np.int8] | None = None
     item_table: pd.DataFrame | None = None
     duplicates: int = 0
+    user_names: Sequence[str] | None = None
+    item_names: Sequence[str] | None = None
 
     @classmethod
     def from_pairs(
@@ -60,6 +67,8 @@ class Dataset:
         features: Mapping[str, NDArray[Any]],
         labels: NDArray[np.int8] | None = None,
         item_table: pd.DataFrame | None = None,
+        user_names: Sequence[str] | None = None,
+        item_names: Sequence[str] | None = None,
     ) -> Self:
         """A data set of the distinct pairs; of a repeated pair the first row (and label) stays."""
         repeated = pd.Series(users * num_items + items).duplicated().to_numpy()
@@ -74,6 +83,8 @@ class Dataset:
             labels=None if labels is None else labels[~repeated],
             item_table=item_table,
             duplicates=int(repeated.sum()),
+            user_names=user_names,
+            item_names=item_names,
         )
 
     def __len__(self) -> int:
@@ -133,12 +144,19 @@ def check_finite(matrix: NDArray[Any], modality: str, file: object) -> None:
     Raises:
         UsageError: Naming the file, the modality and the first such row.
     """
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(np.asarray(matrix, dtype=np.float32)).all(axis=1)
-    wrong = np.flatnonzero(~finite & ~missing_rows(matrix))
+    step = max(1, BLOCK // matrix.shape[1])  # rows at a time: the matrix may be larger than memory
+    starts = range(0, len(matrix), step)
+    wrong = np.concatenate([start + _not_finite(matrix[start : start + step]) for start in starts])
     if len(wrong):
         raise UsageError(
             f"{file}: row {wrong[0]} of modality '{modality}' holds NaN or infinity in float32 "
             f"({len(wrong)} such rows); mend the values, or set the whole row to zero if the item "
             f"lacks the modality"
         )
+
+
+def _not_finite(matrix: NDArray[Any]) -> NDArray[np.int64]:
+    """The rows that hold NaN or infinity in float32 and are not missing as a whole."""
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(np.asarray(matrix, dtype=np.float32)).all(axis=1)
+    return np.flatnonzero(~finite & ~missing_rows(matrix))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from benchmark.datasets.assembly import assemble
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.modalities import LARGEST_ID, check_size, find_features
 from benchmark.datasets.reading import readable
+from benchmark.foreign_files import check_archive
 from models.errors import UsageError
 
 NAME = "interactions.npz"
-LARGEST_SIZE = 16 * 2**30
-"""Bytes that the matrix may unpack to."""
 
 
 def read_interaction_matrix(folder: Path) -> Dataset:
@@ -65,10 +63,7 @@ def _read(path: Path) -> Any:
     fix = "save it with scipy.sparse.save_npz(path, matrix.tocsr())"
     try:
         with readable(path):
-            with zipfile.ZipFile(path) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-            if size > LARGEST_SIZE:
-                raise UsageError(f"{path}: unpacks to {size} bytes, more than {LARGEST_SIZE}")
+            check_archive(path)
             matrix: Any = sp.load_npz(path)
             if matrix.format not in ("csr", "csc", "coo"):
                 raise ValueError(f"its format is {matrix.format}")

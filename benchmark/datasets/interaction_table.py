@@ -42,7 +42,8 @@ def read_interaction_table(folder: Path) -> Dataset:
     Raises:
         UsageError: If a file is missing, unreadable or malformed; the message names it.
     """
-    path = folder / next(name for name in NAMES if name in entries(folder))
+    names = entries(folder)
+    path = folder / next(name for name in NAMES if name in names)
     table = read_table(path)
     user, item = column(table, "user", path), column(table, "item", path)
     if user.empty:
@@ -60,7 +61,9 @@ def read_interaction_table(folder: Path) -> Dataset:
         num_users=len(user_names),
         num_items=len(item_names),
         features=found.features(item_names),
-        item_table=about_items(read_table(known), known, item_names) if known.exists() else None,
+        item_table=about_items(read_table(known), known, item_names) if TITLES in names else None,
+        user_names=user_names,
+        item_names=item_names,
     )
 
 
@@ -71,15 +74,19 @@ def column(table: pd.DataFrame, what: str, path: Path) -> pd.Series[Any]:
     if len(names) != 1:
         raise UsageError(
             f"{path}: needs one column '{what}' or '{what}_id', has {len(names)} "
-            f"({', '.join(map(str, table.columns))[:80]}); mend its header"
+            f"({' '.join(', '.join(map(str, table.columns)).split())[:80]}); mend its header"
         )
     values = table[names[0]]
     is_name = pd.api.types.is_integer_dtype(values) or pd.api.types.is_string_dtype(values)
     if len(values) and not is_name:
-        raise UsageError(f"{path}: '{names[0]}' holds {values.dtype} values; use integers or text")
+        raise UsageError(
+            f"{path}: '{str(names[0])[:40]}' holds {values.dtype} values; use integers or text"
+        )
     empty = np.flatnonzero(values.isna() | (values == ""))
     if len(empty):
-        raise UsageError(f"{path}: row {empty[0] + 1} has no '{names[0]}'; fill it in or remove it")
+        raise UsageError(
+            f"{path}: row {empty[0] + 1} has no '{str(names[0])[:40]}'; fill it in or remove it"
+        )
     return values
 
 

@@ -102,7 +102,7 @@ def _from_folder(folder: Path, item_names: Sequence[str]) -> tuple[list[str], li
             rows.append(np.array(vector, dtype=np.float32).reshape(-1))
     if not names:
         raise UsageError(
-            f"{folder}: no file is named after an item, like '{item_names[0]}.npy'; "
+            f"{folder}: no file is named after an item, like '{item_names[0][:40]}.npy'; "
             f"rename the files, or move the folder away"
         )
     return names, rows

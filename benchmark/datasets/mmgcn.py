@@ -66,6 +66,7 @@ def read_mmgcn(folder: Path) -> Dataset:
         num_users=num_users,
         num_items=num_items,
         features=called,
+        item_names=[str(num_users + item) for item in range(num_items)],
     )
 
 

@@ -100,7 +100,7 @@ def _read_inter(path: Path) -> pd.DataFrame:
 def _first_bad_line(path: Path, header: list[str], wanted: list[str]) -> str:
     """Say which line kept the file from being read; only wrong files are read a second time."""
     places = [header.index(column) for column in wanted]
-    with path.open(encoding="utf-8-sig") as file:
+    with readable(path), path.open(encoding="utf-8-sig") as file:
         for line_number, line in enumerate(file, start=1):
             fields = line.rstrip("\n").split("\t")
             if line_number == 1 or fields == [""]:
@@ -135,8 +135,8 @@ def _read_items(path: Path, num_items: int) -> pd.DataFrame:
         table[ITEM] = table[ITEM].astype(np.int64)
     except UsageError:
         raise
-    except (ValueError, KeyError) as error:
-        detail = " ".join(str(error).split())
+    except (ValueError, KeyError, OverflowError) as error:
+        detail = " ".join(str(error).split())[:200]
         raise UsageError(
             f"{path}: is no tab-separated table with an integer column '{ITEM}' "
             f"({detail}); mend it, or remove the file: it is optional"

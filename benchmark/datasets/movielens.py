@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import re
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from benchmark.datasets.dataset import Dataset
+from benchmark.datasets.item_texts import item_texts, tokens
+from benchmark.datasets.latent_semantics import latent_semantics
 from models.errors import UsageError
 
 NAME = "movielens-100k"
@@ -63,6 +61,7 @@ def read_movielens_100k() -> Dataset:
     user_ids, users = np.unique(inter["user_id"].astype(np.int64), return_inverse=True)
     item_ids, items = np.unique(inter["item_id"].astype(np.int64), return_inverse=True)
     table = _item_table(item, item_ids)
+    words = [tokens(texts) for texts in item_texts(table, ("title", "genres", "year"))]
     return Dataset.from_pairs(
         name=NAME,
         source=source,
@@ -71,34 +70,13 @@ def read_movielens_100k() -> Dataset:
         num_users=len(user_ids),
         num_items=len(item_ids),
         features={
-            "textual": latent_semantics(_text(table), 64),
+            "textual": latent_semantics(words, 64),
             "knowledge": latent_semantics(_knowledge(link, facts, item_ids), 128),
         },
         item_table=table,
+        user_names=[str(user) for user in user_ids],
+        item_names=[str(item) for item in item_ids],
     )
-
-
-def latent_semantics(documents: list[list[str]], dim: int) -> NDArray[np.float32]:
-    """Latent semantic analysis of bags of tokens.
-
-    Tokens of a single document say nothing about its likeness to others and are dropped; a
-    document without any other token becomes a row of zeros.
-
-    Args:
-        documents: The tokens of every item.
-        dim: Number of singular vectors, less than the number of items and of kept tokens.
-
-    Returns:
-        ``[num_items, dim]``
-    """
-    weights = TfidfVectorizer(analyzer=list, min_df=2).fit_transform(documents)
-    svd = TruncatedSVD(dim, algorithm="arpack", random_state=0)
-    matrix: NDArray[Any] = svd.fit_transform(weights)
-    # Vectors are defined up to their sign, and the last digits depend on the machine: without
-    # both steps the same data would have another fingerprint elsewhere.
-    largest = np.abs(svd.components_).argmax(axis=1)
-    matrix = matrix * np.sign(svd.components_[np.arange(dim), largest])
-    return (matrix.round(6) + 0.0).astype(np.float32)  # adding zero turns -0.0 into 0.0
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -113,18 +91,6 @@ def _item_table(item: pd.DataFrame, item_ids: NDArray[np.int64]) -> pd.DataFrame
     year = pd.to_numeric(rows["release_year"], errors="coerce").astype("Int64")
     table = pd.DataFrame({"title": rows["movie_title"], "year": year, "genres": rows["class"]})
     return table.rename_axis("movielens_id").reset_index().rename_axis("itemID")
-
-
-def _text(table: pd.DataFrame) -> list[list[str]]:
-    """Title words, genres, year and decade of every item; kinds of tokens never meet."""
-    documents = []
-    for title, year, genres in zip(table["title"], table["year"], table["genres"], strict=True):
-        tokens = re.findall(r"\w+", title.lower())
-        tokens += [f"genre:{genre}" for genre in genres.split()]
-        if not pd.isna(year):
-            tokens += [f"year:{year}", f"decade:{year // 10}"]
-        documents.append(tokens)
-    return documents
 
 
 def _knowledge(

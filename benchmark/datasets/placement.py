@@ -34,7 +34,7 @@ def place(
     given = pd.Index(names)
     if not given.is_unique:
         twice = given[given.duplicated()][0]
-        raise UsageError(f"{path}: item '{twice}' comes twice; keep one of its rows")
+        raise UsageError(f"{path}: item '{twice[:40]}' comes twice; keep one of its rows")
     try:
         with np.errstate(over="ignore"):
             matrix = np.asarray(rows, dtype=np.float32)
@@ -51,8 +51,8 @@ def place(
     where = wanted.get_indexer(given)  # -1: an item without interactions
     if not (where >= 0).any():
         raise UsageError(
-            f"{path}: knows none of the items, which are called like '{item_names[0]}', by its own "
-            f"names, like '{given[0]}'; use the same names in both"
+            f"{path}: knows none of the items, which are called like '{item_names[0][:40]}', by "
+            f"its own names, like '{given[0][:40]}'; use the same names in both"
         )
     placed = np.zeros((len(wanted), matrix.shape[1]), dtype=np.float32)
     placed[where[where >= 0]] = matrix[where >= 0]
@@ -66,8 +66,10 @@ def _first_odd(names: Sequence[str], rows: Any) -> str:
         try:
             vector = np.asarray(row, dtype=np.float32)
         except (ValueError, TypeError, OverflowError):
-            return f"the row of item '{name}' is no list of numbers"
+            return f"the row of item '{name[:40]}' is no list of numbers"
         if length not in (None, vector.shape):
-            return f"the row of item '{name}' has shape {vector.shape}, those before it {length}"
+            return (
+                f"the row of item '{name[:40]}' has shape {vector.shape}, those before it {length}"
+            )
         length = vector.shape
     return "its rows are no lists of numbers"

@@ -15,6 +15,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from benchmark.datasets.dataset import check_finite
+from benchmark.datasets.placement import LARGEST_MATRIX
+from benchmark.foreign_files import check_file, memory
 from models.errors import UsageError
 
 LONGEST_HEADER = 1 << 24
@@ -22,18 +24,29 @@ LONGEST_HEADER = 1 << 24
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while reading ``path`` into a :class:`UsageError`."""
+def readable(path: Path, mapped: bool = False) -> Iterator[None]:
+    """Turn what goes wrong while reading ``path`` into a :class:`UsageError`.
+
+    Args:
+        path: A file of a data set, or a folder in it.
+        mapped: As for :func:`benchmark.foreign_files.check_file`.
+    """
+    with explained(path):
+        check_file(path, mapped)
+        yield
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """The same for a folder of data, which may be a link to anywhere."""
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():  # would wait for ever
-            raise UsageError(f"{path}: is no regular file; put the data themselves there")
         yield
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text; save it in UTF-8") from error
     except OSError as error:
+        why = " ".join(str(error.strerror or error).split())
         raise UsageError(
-            f"{path}: cannot be read ({error.strerror or error}); "
-            f"check the path and its permissions"
+            f"{path}: cannot be read ({why}); check the path and its permissions"
         ) from error
     except MemoryError as error:
         raise UsageError(
@@ -43,7 +56,7 @@ def readable(path: Path) -> Iterator[None]:
 
 def entries(folder: Path) -> list[str]:
     """The names in a folder, sorted, without hidden ones."""
-    with readable(folder):
+    with explained(folder):
         return sorted(entry.name for entry in folder.iterdir() if entry.name[0] != ".")
 
 
@@ -92,7 +105,7 @@ def read_table(path: Path, separator: str = ",", keyed: bool = False) -> pd.Data
             # what pandas merely warns of here is a row longer than the header
             warnings.simplefilter("error", pd.errors.ParserWarning)
             if path.suffix == ".parquet":
-                return pd.read_parquet(path, engine="pyarrow")
+                return _read_parquet(path)
             names = columns(path, separator)
             numbers = names[1:] if keyed else []
             return pd.read_csv(
@@ -120,10 +133,25 @@ def read_table(path: Path, separator: str = ",", keyed: bool = False) -> pd.Data
         ) from error
 
 
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """The table, unless it says itself that it is too large: a value repeated takes no room."""
+    from pyarrow.parquet import read_metadata
+
+    try:
+        about = read_metadata(path)
+        if 8 * about.num_rows * about.num_columns > memory() // 2:
+            raise ValueError(f"{about.num_rows} rows of {about.num_columns} columns are too many")
+        return pd.read_parquet(path, engine="pyarrow")
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # damaged metadata of pandas raise nearly everything
+        raise ValueError(str(error)) from error
+
+
 def open_array(path: Path, fix: str) -> NDArray[Any]:
     """An array in .npy format, left on disk until it is used; objects are never unpickled."""
     try:
-        with readable(path), warnings.catch_warnings():
+        with readable(path, mapped=True), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that Python 2 wrote the file
             return open_memmap(path, mode="r")
     except UsageError:
@@ -141,5 +169,10 @@ def read_matrix(path: Path, modality: str) -> NDArray[Any]:
         raise UsageError(f"{path}: holds {matrix.dtype} values instead of real numbers; {fix}")
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise UsageError(f"{path}: has shape {matrix.shape} instead of [items, dim]; {fix}")
+    if matrix.size > LARGEST_MATRIX:
+        raise UsageError(
+            f"{path}: has shape {matrix.shape}, more than {LARGEST_MATRIX} numbers; "
+            f"reduce their dimension, for instance with sklearn.decomposition.PCA"
+        )
     check_finite(matrix, modality, path)
     return matrix

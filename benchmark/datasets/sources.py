@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,15 @@ class Source:
         sign: The file by which it is known, in words.
         fits: Whether a folder with these entries has it.
         read: Its reader, which documents it.
+        adds: What follows the modality in the name of a file of features that is added: of rows in
+            the order of items, or, in JSON, of rows that name their items; nothing if none can be.
     """
 
     title: str
     sign: str
     fits: Callable[[Path, Sequence[str]], bool]
     read: Callable[[Path], Dataset]
+    adds: str
 
 
 def _inter(folder: Path, names: Sequence[str], atomic: bool) -> bool:
@@ -42,23 +46,27 @@ def _inter(folder: Path, names: Sequence[str], atomic: bool) -> bool:
 SOURCES = (
     Source(
         "MMRec", "*.inter with columns userID, itemID",
-        lambda folder, names: _inter(folder, names, atomic=False), read_mmrec,
+        lambda folder, names: _inter(folder, names, atomic=False), read_mmrec, "_feat.npy",
     ),
     Source(
         "RecBole", "*.inter with columns user_id:token, item_id:token",
-        lambda folder, names: _inter(folder, names, atomic=True), read_atomic_files,
+        lambda folder, names: _inter(folder, names, atomic=True), read_atomic_files, ".json",
     ),
     Source(
         "MMGCN", " and ".join(FILES),
-        lambda _, names: FILES[0] in names, read_mmgcn,
+        lambda _, names: FILES[0] in names, read_mmgcn, "_feat.npy",
     ),
     Source(
         "table", " or ".join(NAMES),
-        lambda _, names: not {*NAMES}.isdisjoint(names), read_interaction_table,
+        lambda _, names: not {*NAMES}.isdisjoint(names), read_interaction_table, ".json",
     ),
-    Source("matrix", NAME, lambda _, names: NAME in names, read_interaction_matrix),
-    Source("converted", f"{META} and users.npy",
-           lambda _, names: {META, "users.npy"} <= {*names}, read_converted),
+    Source(
+        "matrix", NAME, lambda _, names: NAME in names, read_interaction_matrix, "_feat.npy",
+    ),
+    Source(
+        "converted", f"{META} and users.npy",
+        lambda _, names: {META, "users.npy"} <= {*names}, read_converted, "",
+    ),
 )  # fmt: skip
 """All layouts; a new one is a reader and a line here."""
 
@@ -73,7 +81,23 @@ def read(folder: Path) -> Dataset:
     """Read a folder of any layout.
 
     Raises:
-        UsageError: If it has none or several, or the files are wrong.
+        UsageError: If it has none or several, the files are wrong, or results cannot be called
+            after it.
+    """
+    name = folder.absolute().name
+    if not re.fullmatch(r"\w[\w .,()+-]{0,99}", name):
+        raise UsageError(
+            f"{folder}: results are called after data, and {name[:40]!r} is no name for them; "
+            f"rename the folder, with letters, digits, '_', '-', '.', ',', '+', '(' and ')'"
+        )
+    return source_of(folder).read(folder)
+
+
+def source_of(folder: Path) -> Source:
+    """The one layout that a folder has.
+
+    Raises:
+        UsageError: If it has none or several.
     """
     fitting = recognise(folder)
     if not fitting:
@@ -85,4 +109,4 @@ def read(folder: Path) -> Dataset:
     if len(fitting) > 1:
         found = " and ".join(f"{source.title} ({source.sign})" for source in fitting)
         raise UsageError(f"{folder}: has files of {found}; move those of one layout away")
-    return fitting[0].read(folder)
+    return fitting[0]

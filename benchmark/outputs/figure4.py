@@ -21,7 +21,7 @@ from benchmark.experiments import Experiment
 from benchmark.intents import Kept
 from benchmark.outputs import figures
 from benchmark.outputs.keywords import documents, keywords
-from benchmark.outputs.layout import PICTURE, TABLE, remove
+from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE, cell, remove
 from benchmark.record import Record
 from benchmark.store import write_atomic
 
@@ -48,7 +48,8 @@ def write(record: Record) -> None:
         for name in ("figure4", "intents"):
             remove(record.folder, name, (*TABLE, *PICTURE))
         return
-    kept, texts = intents.read(record.store, run_id), documents(record.dataset)
+    kept = intents.read(record.store, run_id, record.dataset.num_items)
+    texts = documents(record.dataset)
     spreads = {name: spread(kept.distributions(name)) for name in kept.assignments}
     write_intents(record, run_id, spreads, texts)
     modality = next((name for name in PREFERRED if name in spreads), next(iter(spreads)))
@@ -141,7 +142,7 @@ def located(
     level, found = clusters(distributions)
     points = pd.DataFrame({"run_id": run_id, "modality": modality, "item": items})
     known = intents.titles(record.dataset)
-    points["title"] = [known[item] for item in items]
+    points["title"] = [cell(known[item]) for item in items]
     points[AXES] = embedded(distributions) if places is None else places
     points["level"], points["cluster"] = level, found
     words = keywords(texts, points.groupby("cluster")["item"].agg(list).to_dict())
@@ -215,11 +216,13 @@ def write_intents(
     record: Record, run_id: str, spreads: Mapping[str, Sequence[float]], texts: Sequence[str]
 ) -> None:
     """Write every learned intent with its strongest items and their keywords."""
-    table, known = intents.table(record.store, run_id), intents.titles(record.dataset)
+    table = intents.table(record.store, run_id, record.dataset.num_items)
+    known = intents.titles(record.dataset)
     strongest = [[*map(int, ids.split())] for ids in table["items"]]
     words = keywords(texts, dict(enumerate(strongest)))
     table["keywords"] = [", ".join(words[place]) for place in range(len(table))]
-    csv = table.assign(run_id=run_id).to_csv(index=False, lineterminator="\n")
+    safe = table.assign(run_id=run_id, titles=table["titles"].map(cell))
+    csv = safe.to_csv(index=False, lineterminator="\n")
     write_atomic(record.folder / "intents.csv", csv)
     parts = [
         f"Intents that HUIGN learned on {record.dataset.name} (run {run_id}), with the items of "
@@ -230,7 +233,7 @@ def write_intents(
     ]
     table["share"] = [f"{100 * share:.3g} %" for share in table["share"]]
     table["strongest items"] = [
-        "; ".join(known[item] or f"item {item}" for item in items[:3]).replace("|", r"\|")
+        MARKDOWN.text("; ".join(known[item] or f"item {item}" for item in items[:3]))
         for items in strongest
     ]
     shown = ["intent", "share", "parent", "keywords", "strongest items"]

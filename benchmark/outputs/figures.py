@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from benchmark.experiments import PAPER_MODELS, PROPOSED
 from benchmark.outputs.layout import PICTURE, remove
 from benchmark.outputs.tables import by_cell
 from benchmark.record import Record
-from benchmark.store import write_atomic
+from benchmark.store import StoreError, write_atomic
 
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31")
 """Told apart by colour-blind readers as well (Okabe and Ito; brown instead of their yellow)."""
@@ -64,11 +66,22 @@ def write(record: Record) -> None:
         if figure3 is None:
             return
         cells = by_cell(figure3, record.runs, record.k)
+        if len(cells):
+            edges = [edges_of(record, runs.split()) for runs in cells["runs"]]
+            known = pd.Series(edges, cells.index, dtype=float)
+            cells = cells.assign(edges=known).dropna(subset="edges")
         if cells.empty:
             remove(record.folder, "figure3", PICTURE)
-            return
-        edges = [record.store.history(ids.split()[0])["edges"].iloc[0] for ids in cells["runs"]]
-        write_figure3(cells.assign(edges=edges), record.k, record.folder)
+        else:
+            write_figure3(cells, record.k, record.folder)
+
+
+def edges_of(record: Record, runs: Sequence[str]) -> float | None:
+    """The number of edges of the item graph in one of these runs, if its history is at hand."""
+    for run_id in runs:
+        with contextlib.suppress(StoreError):
+            return float(record.store.history(run_id)["edges"].iloc[0])
+    return None
 
 
 def title(metric: str) -> str:

@@ -57,12 +57,15 @@ class Format:
         return styled + (self.mark.format(self.text(mark)) if mark else "")
 
 
+BREAKS = dict.fromkeys("\n\r\t\v\f\0\x1b\x85\u2028\u2029", " ")
+"""Signs that end a line, and with it a row, or that no file of text should hold."""
+
 MARKDOWN = Format(
     best="**{}**",
     second="<u>{}</u>",
     spread=" ± {}",
     mark="<sup>{}</sup>",
-    escapes={"|": r"\|", "*": r"\*", "<": "&lt;", ">": "&gt;"},
+    escapes={sign: rf"\{sign}" for sign in "|*[]`"} | {"<": "&lt;", ">": "&gt;", **BREAKS},
 )
 LATEX = Format(
     best=r"\textbf{{{}}}",
@@ -77,6 +80,7 @@ LATEX = Format(
         "±": r"$\pm$",
         "†": r"\textdagger{}",
         MINUS: "$-$",
+        **BREAKS,
     },
 )
 
@@ -100,9 +104,9 @@ def p_text(p: float, equals: str = "") -> str:
 def places(mean: pd.DataFrame) -> pd.DataFrame:
     """Places in every column, 1 for the highest value and 0 for none; equals share one.
 
-    They are those of the exact values, not of the rounded ones.
+    They are those of the exact values, not of the rounded ones. A value of 0 has none.
     """
-    return mean.rank(ascending=False, method="min").fillna(0)
+    return mean.where(mean != 0).rank(ascending=False, method="min").fillna(0)
 
 
 def numbers(
@@ -145,8 +149,8 @@ def page(*parts: str) -> str:
 
 
 def listed(sentences: Iterable[str]) -> str:
-    """Sentences as a list in Markdown."""
-    return "\n".join(f"- {sentence}" for sentence in sentences)
+    """Plain sentences as a list in Markdown."""
+    return "\n".join(f"- {MARKDOWN.text(sentence)}" for sentence in sentences)
 
 
 def latex(
@@ -208,6 +212,15 @@ def save(path: Path, table: pd.DataFrame, text: str, tex: str) -> None:
     write_atomic(csv, table.to_csv(lineterminator="\n"))
     write_atomic(md, text)
     write_atomic(printed, f"% needs \\usepackage{{booktabs,adjustbox}}\n{tex}")
+
+
+def cell(text: str) -> str:
+    """Text that others wrote, as a cell of a CSV file that no spreadsheet takes for a formula.
+
+    One that begins like a formula gets an apostrophe before it. The record's own files, which are
+    read again, keep every text as it is.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def remove(folder: Path, name: str, suffixes: Sequence[str]) -> None:

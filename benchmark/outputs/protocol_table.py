@@ -82,7 +82,7 @@ def write_study(experiment: Experiment, cells: pd.DataFrame, record: Record) -> 
     closed = notes(experiment, runs)
     told = {switch: explained(found, switch, groups, record.k) for switch in PROTOCOLS}
     told = {switch: text for switch, text in told.items() if text}
-    parts = [f"**{title}**", listed(f"`{name}`: {text}" for name, text in told.items())]
+    parts = [f"**{title}**", listed(f"{name}: {text}" for name, text in told.items())]
     tex = []
     for name in METRICS:
         metric = f"{name}@{record.k}"

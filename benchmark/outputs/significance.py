@@ -13,7 +13,7 @@ from scipy.stats import ttest_rel
 
 from benchmark.experiments import PAPER_MODELS, PROPOSED
 from benchmark.metrics import METRICS
-from benchmark.outputs.layout import TABLE, p_text, remove
+from benchmark.outputs.layout import MARKDOWN, TABLE, p_text, remove
 from benchmark.record import Record
 from benchmark.store import StoreError, write_atomic
 
@@ -80,7 +80,7 @@ def statistics(record: Record) -> pd.DataFrame:
           there is nothing to test: p is 1 and the effect size empty;
         - ``users`` and ``seeds``, how many, and ``runs``, the ids of the rows it comes from.
     """
-    if not (found := measured(record)):
+    if not (found := measured(record, successful(record))):
         return pd.DataFrame()
     variants = np.array([each.variant for each in found])
     values = np.stack([each.values for each in found], axis=2)  # [users, metrics, variants]
@@ -119,15 +119,19 @@ def statistics(record: Record) -> pd.DataFrame:
     return table
 
 
-def measured(record: Record) -> list[Measured]:
-    """The variants of Table 2 that have all their lists, the paper's first and in its order.
+def measured(record: Record, done: pd.DataFrame) -> list[Measured]:
+    """The variants that have all their lists, the paper's first and in its order.
+
+    Args:
+        record: What is stored.
+        done: Rows of ``runs.csv`` that came to a result.
 
     Raises:
         StoreError: If two lists are about different users, so that nothing can be paired.
     """
     found: list[Measured] = []
     users: torch.Tensor | None = None
-    for (model, variant), rows in successful(record).groupby(["model", "variant"]):
+    for (model, variant), rows in done.groupby(["model", "variant"]):
         runs = rows.sort_values("seed")["run_id"].tolist()
         try:
             lists = [record.store.lists(run_id) for run_id in runs]
@@ -255,7 +259,7 @@ def write(record: Record) -> None:
     for metric in (f"{name}@{record.k}" for name in METRICS):
         rows = found[found["metric"] == metric]
         table = readable(rows).to_markdown(index=False, disable_numparse=True)
-        parts += [f"## {metric}, compared with {rows['reference'].iloc[0]}", table]
+        parts += [f"## {metric}, compared with {MARKDOWN.text(rows['reference'].iloc[0])}", table]
     text = "\n\n".join([*parts, "## How to read this", legend(record, found)])
     write_atomic(folder / "statistics.md", f"{text}\n")
 
@@ -263,7 +267,9 @@ def write(record: Record) -> None:
 def readable(rows: pd.DataFrame) -> pd.DataFrame:
     """One metric's rows of :func:`statistics` as text."""
     signs = marks(rows).iloc[0].str.replace("*", r"\*").loc[rows["variant"]]
-    told = rows.assign(sign=signs.to_numpy(), p=rows["p_holm"].map(p_text)).to_dict("records")
+    names = {name: rows[name].map(MARKDOWN.text) for name in ("variant", "reference")}
+    rows = rows.assign(**names, sign=signs.to_numpy(), p=rows["p_holm"].map(p_text))
+    told = rows.to_dict("records")
     shown = {name: [form.format_map(row) for row in told] for name, form in SHOWN.items()}
     if rows["sd"].isna().all():
         del shown["sd over seeds"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.outputs.layout import TABLE, remove
+from benchmark.outputs.layout import MARKDOWN, TABLE, remove
 from benchmark.outputs.tables import judged_on
 from benchmark.record import Record
 from benchmark.store import write_atomic
@@ -42,6 +42,7 @@ def write(record: Record) -> None:
     shown["best"] = [", ".join(f"{k} {v}" for k, v in json.loads(b).items()) for b in shown["best"]]
     notes = [note for rows in by_study(record.trials) for note in notes_on(rows)]
     shown = shown.rename(columns={"value": f"{data} recall@{JUDGED_AT}"})
+    shown = shown.map(lambda value: MARKDOWN.text(value) if isinstance(value, str) else value)
     table = shown.to_markdown(index=False, disable_numparse=True)
     legend = (
         f"One study per model, on {data} data; seconds are of all its trials. Pruned trials were "
@@ -151,15 +152,17 @@ def notes_on(rows: pd.DataFrame) -> list[str]:
             )
         else:
             notes.append(
-                f"**Warning**, {label}: the best {name}, {value:g}, is at the edge of what was "
-                f"tried ({min(values):g} to {max(values):g}); widen the grid."
+                f"**Warning**, {MARKDOWN.text(label)}: the best {name}, {value:g}, is at the edge "
+                f"of what was tried ({min(values):g} to {max(values):g}); widen the grid."
             )
     for state in ("diverged", "failed"):
         ended = rows[rows["state"] == state]
         for reason, count in ended["reason"].value_counts().items():
-            notes.append(f"{label}: {count} {state}, {' '.join(str(reason).split())}")
+            notes.append(
+                MARKDOWN.text(f"{label}: {count} {state}, {' '.join(str(reason).split())}")
+            )
     if missing := planned(rows) - int(rows["state"].isin(ENDS[:3]).sum()):
-        notes.append(f"{label}: {missing} of {planned(rows)} trials have no result.")
+        notes.append(f"{MARKDOWN.text(label)}: {missing} of {planned(rows)} trials have no result.")
     return notes
 
 

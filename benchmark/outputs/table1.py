@@ -8,6 +8,7 @@ from benchmark.datasets import Dataset
 from benchmark.datasets.dataset import missing_rows
 from benchmark.outputs.layout import latex, markdown, page, save
 from benchmark.outputs.tables import split as split_of
+from benchmark.presets import COLD_ITEMS
 from benchmark.record import Record
 
 
@@ -69,7 +70,8 @@ def caption(record: Record) -> str:
     """Where the data came from, how they are split, and which modalities are used."""
     data, told = record.dataset, record.identity
     repeated = f", {data.duplicates:,} repeated pairs removed" if data.duplicates else ""
-    split = data.describe()["split"] if data.labels is not None else f"8 : 1 : 1 {split_of(told)}"
+    shipped = data.labels is not None and told["split_method"] != COLD_ITEMS
+    split = data.describe()["split"] if shipped else f"8 : 1 : 1 {split_of(told)}"
     return (
         f"Source: {data.source}{repeated}; fingerprint {data.fingerprint}. Split: {split}. "
         "Per user and per item: interactions on average; then the dimension of "

@@ -31,11 +31,14 @@ HEADINGS = {
     "recall": "Recall@{}",
     "ndcg": "NDCG@{}",
     "ndcg_hits": "NDCG@{} (hits)",
+    "coverage": "Coverage@{}",
+    "novelty": "Novelty@{}",
+    "gini": "Gini@{}",
     "min_co_users": "common users, at least",
 }
 """What is printed for metrics, and for places that are called after an option."""
 
-OF_THEIR_OWN = ("table2", "figure4", "protocol")
+OF_THEIR_OWN = ("table2", "figure4", "protocol", "missing")
 """Experiments that are not written as the list of their cells."""
 
 FEW = 6

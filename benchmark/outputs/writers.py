@@ -10,9 +10,14 @@ import torch
 from benchmark import planted_intents
 from benchmark.machine import commit, device_name, versions
 from benchmark.outputs import (
+    beyond,
+    by_popularity,
+    cold_start,
     curves,
     figure4,
     figures,
+    missing_figure,
+    missing_table,
     protocol_table,
     significance,
     study_plots,
@@ -30,7 +35,12 @@ WRITERS = (
     table1.write,
     table2.write,
     tables.write,
+    cold_start.write,
+    beyond.write,
+    by_popularity.write,
     protocol_table.write,
+    missing_table.write,
+    missing_figure.write,
     significance.write,
     study_tables.write,
     study_plots.write,

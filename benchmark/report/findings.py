@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmark.experiments import PAPER_MODELS, PROPOSED
 from benchmark.outputs.layout import p_text
-from benchmark.presets import PRESETS
+from benchmark.presets import COLD_ITEMS, PRESETS
 from benchmark.record import Record
 from benchmark.report.gaps import seeds
 from benchmark.store import StoreError
@@ -70,6 +70,11 @@ def caveats(record: Record) -> list[str]:
         found.append(
             f"Protocol “{identity['evaluation_protocol']}”: epochs and hyper-parameters were "
             "chosen on the test data, as in the released code. No number here is a fair estimate."
+        )
+    if identity["split_method"] == COLD_ITEMS:
+        found.append(
+            "No test item occurs in training. The recall above is among all items; what models "
+            "make of their features shows among the cold items alone, in the section on cold start."
         )
     if identity["preset"] != "paper":
         preset = PRESETS[identity["preset"]]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.experiments import PAPER_MODELS, Experiment, Variant, experiments
-from benchmark.presets import EXPERIMENTS, PRESETS
+from benchmark.presets import EXPERIMENTS, ON_REQUEST, PRESETS
 from benchmark.record import Record
 from benchmark.run import parser
 
@@ -42,7 +42,7 @@ def gaps(record: Record) -> list[Gap]:
     if record.identity["evaluation_protocol"] != "corrected":
         possible.pop("protocol")
     found = []
-    for name in EXPERIMENTS:
+    for name in (*EXPERIMENTS, *ON_REQUEST):
         experiment = record.experiment(name)
         chosen = experiment or possible.get(name)
         if chosen is not None and (variants := unfinished(record, chosen)):

@@ -14,6 +14,7 @@ from benchmark.experiments import PROPOSED
 from benchmark.outputs import significance, tables
 from benchmark.outputs import table2 as overall
 from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE
+from benchmark.presets import COLD_ITEMS
 from benchmark.record import Record
 from benchmark.report import linked_tables
 from benchmark.report.findings import caveats, headline
@@ -33,6 +34,9 @@ TEMPLATES = Environment(
 TEMPLATES.filters["words"] = MARKDOWN.text
 
 SHOWN = (*TABLE, *PICTURE)
+UNRANKED = ("protocol", "missing")
+"""Experiments whose numbers compare with those of the same model, not with each other."""
+
 LISTED = ("table3", "table4", "figure3")
 """Experiments whose tables list their cells, best and second told apart."""
 
@@ -40,6 +44,8 @@ SECTIONS = {
     "data": ("Data", ["table1"]),
     "table2": ("Table 2: overall performance", ["table2"]),
     "statistics": ("Statistics", ["statistics"]),
+    "cold_start": ("Cold start", ["cold_start"]),
+    "beyond": ("Beyond accuracy", ["beyond", "popularity"]),
     "table3": ("Table 3: structure of the intents", ["table3"]),
     "table4": ("Table 4: modalities", ["table4"]),
     "figure3": ("Figure 3: losses and density", ["figure3"]),
@@ -47,10 +53,11 @@ SECTIONS = {
     "training": ("Training", ["curves", "collapse"]),
     "studies": ("Studies of hyper-parameters", ["studies", "trials"]),
     "protocol": ("Fidelity to the released code", ["protocol"]),
+    "missing": ("Missing modalities", ["missing"]),
     "comparison": ("Beside the paper's numbers", ["comparison"]),
     "checks": ("The paper's numbers in themselves", []),
     "failed": ("What failed or was skipped", []),
-    "missing": ("What is missing", []),
+    "gaps": ("What has not been run", []),
     "runs": ("Runs", ["runs"]),
 }
 """By the section's name in links: its title, and the stems of the files that it is about."""
@@ -87,15 +94,15 @@ def contents(record: Record) -> dict[str, Any]:
         "judged_on": tables.judged_on(record.identity),
         "k": record.k,
         "ours": label(PROPOSED),
-        "sections": SECTIONS,
+        "sections": {name: SECTIONS[name] for name in sections(record)},
         "headline": headline(record, statistics),
         "caveats": caveats(record),
         "caption": tables.caption(record.runs),
         "captions": overall.captions(record, marks) if len(record.overall) else [],
         "table2": linked_tables.table2(record, marks) if len(record.overall) else {},
         "cells": {
-            name: linked_tables.cells(frame, ranked=name != "protocol")
-            for name in (*LISTED, "protocol")
+            name: linked_tables.cells(frame, ranked=name not in UNRANKED)
+            for name in (*LISTED, *UNRANKED)
             if (frame := frames.get(name)) is not None
         },
         "legends": {
@@ -116,6 +123,12 @@ def contents(record: Record) -> dict[str, Any]:
         "gaps": gaps(record),
         "files": [path.name for path in files],
     }
+
+
+def sections(record: Record) -> list[str]:
+    """Names of the sections that make sense for how the data were split."""
+    cold = record.identity["split_method"] == COLD_ITEMS
+    return [name for name in SECTIONS if name != ("comparison" if cold else "cold_start")]
 
 
 def settings(record: Record) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Features of items from what they are: their text, images and sounds."""
