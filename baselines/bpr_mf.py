@@ -6,7 +6,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch, margins
+from models.losses import bpr, contrast
 from models.parameters import lookup, xavier
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -44,5 +44,5 @@ class BPRMF(PairwiseRecommender):
             lookup(self.item_embedding, pos_items),
             lookup(self.item_embedding, neg_items),
         )  # each [batch_size, embedding_dim]
-        ranking = bpr(margins(user, pos, neg))
-        return ranking + self.reg * l2_batch(user, pos, neg)
+        margins, norm = contrast(user, pos, neg)
+        return bpr(margins) + self.reg * norm

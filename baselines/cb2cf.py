@@ -13,7 +13,6 @@ from typing_extensions import Unpack
 
 from baselines.bpr_mf import BPRMF
 from baselines.duif import perceptron, squared_weights
-from models.checkpoint import Checkpoint
 from models.interactions import Interactions
 from models.parameters import lookup
 from models.recommender import ANY_MODALITY, Validate
@@ -202,17 +201,17 @@ class CB2CF(PairwiseRecommender):
         content: Tensor = (counts * gap.square().sum(1)).sum() / (2 * len(users))
         return self.factors.loss(users, pos_items, neg_items) + self.content_weight * content
 
-    def _descend(
-        self, train: Interactions, validate: Validate | None, checkpoint: Checkpoint | None
-    ) -> None:
+    def _descend(self, train: Interactions, validate: Validate | None) -> None:
         if self.mode == "joint":
-            super()._descend(train, validate, checkpoint)
+            super()._descend(train, validate)
             return
-        first, second = (None if checkpoint is None else checkpoint.stage(n) for n in (1, 2))
-        self.factors.fit(train, validate, first)
         training = {**self._training(), "batch_size": self.item_batch_size}
         regression = ContentRegression(self.factors, self.network, **training)
-        regression.fit(train, validate, second)
+        if self.checkpoint is not None:
+            self.factors.checkpoint = self.checkpoint.stage(1)
+            regression.checkpoint = self.checkpoint.stage(2)
+        self.factors.fit(train, validate)
+        regression.fit(train, validate)
         self.history = [
             {"stage": float(stage), **row}
             for stage, fitted in enumerate((self.factors, regression), start=1)

@@ -11,6 +11,7 @@ from torch.nn import functional
 from typing_extensions import Unpack
 
 from models.bipartite_graph import bipartite_graph, row_normalisation, symmetric_normalisation
+from models.dropout import dropped_out
 from models.interactions import Interactions
 from models.losses import bpr, l2_batch, margins
 from models.parameters import lookup, xavier, zeros
@@ -107,7 +108,9 @@ class NGCF(PairwiseRecommender):
         x = torch.cat([self.user_embedding, self.item_embedding])  # E, users first
         outputs = [x]
         for layer in range(self.num_layers):
-            x = functional.dropout(self.propagate(x, layer), self.dropout, self.training)
+            x = self.propagate(x, layer)
+            if self.training:
+                x = dropped_out(x, self.dropout)
             if self.form == "recbole":
                 x = functional.normalize(x)
             outputs.append(functional.normalize(x) if self.form == "official" else x)

@@ -24,7 +24,6 @@ from torch import Tensor
 from typing_extensions import Self
 
 from baselines.recbole_stand_ins import ITEM, LABEL, NEGATIVE, USER, DataSet, Settings, interaction
-from models.checkpoint import Checkpoint
 from models.errors import UsageError
 from models.interactions import Interactions
 from models.recommender import Recommender, Validate
@@ -127,16 +126,9 @@ class Trained(Adapted, TrainedRecommender):
         for name, value in values.items():
             setattr(self, name, value)
 
-    def fit(
-        self,
-        train: Interactions,
-        validate: Validate | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> Self:
-        """See :meth:`models.training.TrainedRecommender.fit`.
-
-        ``checkpoint`` is not used: RecBole's models may keep a state that nobody knows of.
-        """
+    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
+        """See :meth:`models.training.TrainedRecommender.fit`."""
+        self.checkpoint = None  # of what such a model keeps beside its parameters, nobody knows
         with contained(self.seed):
             return super().fit(train, validate)
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch, margins
+from models.losses import bpr, contrast, l2_batch
 from models.parameters import lookup, xavier, zeros
 from models.recommender import ANY_MODALITY
 from models.registry import register
@@ -84,19 +84,22 @@ class VBPR(PairwiseRecommender):
         user, content = lookup(self.user_embedding, users), lookup(self.user_content, users)
         pos, neg = lookup(self.item_embedding, pos_items), lookup(self.item_embedding, neg_items)
         pos_bias, neg_bias = lookup(self.item_bias, pos_items), lookup(self.item_bias, neg_items)
-        weights = torch.cat([self.projection, self.feature_bias], dim=1)  # [F, embedding_dim + 1]
+        # two products: a CPU takes a width of 64 + 1 badly
         if len(users) < len(self.features):
-            projected = self.contrasts(pos_items, neg_items) @ weights
+            features = self.contrasts(pos_items, neg_items)
+            projected, bias = features @ self.projection, features @ self.feature_bias
         else:
-            items = self.features @ weights
-            projected = lookup(items, pos_items) - lookup(items, neg_items)
-        margin = (
-            margins(user, pos, neg)
-            + torch.linalg.vecdot(content, projected[:, :-1])
-            + (projected[:, -1] + pos_bias - neg_bias)
-        )
-        ranking = bpr(margin)
-        return ranking + self.reg * l2_batch(user, content, pos, neg, pos_bias, neg_bias)
+            projected, bias = (
+                lookup(of_items, pos_items) - lookup(of_items, neg_items)
+                for of_items in (
+                    self.features @ self.projection,
+                    self.features @ self.feature_bias,
+                )
+            )
+        margins, norm = contrast(user, pos, neg)
+        liking = torch.linalg.vecdot(content, projected)
+        ranking = bpr(margins + liking + (bias.squeeze(1) + pos_bias - neg_bias))
+        return ranking + self.reg * (norm + l2_batch(content, pos_bias, neg_bias))
 
     def contrasts(self, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """:math:`x_p - x_n`, ``[batch_size, F]``, read and subtracted in one pass."""

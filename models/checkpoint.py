@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import pickle
+import secrets
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,7 @@ class Checkpoint:
 
     path: Path
     seconds: float = 60.0
-    _written: float = field(default_factory=time.monotonic)
+    _written: float = field(default_factory=lambda: time.monotonic())
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last; ``None`` without one.
@@ -35,25 +37,46 @@ class Checkpoint:
         """
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
+        except OSError:  # there is none, as a rule
             return None
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
-            self.path.replace(f"{self.path}.damaged")
+        except Exception as error:  # whatever reading nonsense raises
+            with contextlib.suppress(OSError):
+                self.path.replace(f"{self.path}.damaged")
+            why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            warnings.warn(
+                f"'{self.path}' is damaged ({why}): set aside as '{self.path.name}.damaged'; its "
+                "training starts anew",
+                stacklevel=2,
+            )
             return None
         return state
 
+    def history(self) -> list[dict[str, float]]:
+        """What happened in the epochs until then."""
+        state = self.load()
+        return [] if state is None else list(state["history"])
+
     def save(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Write a state, in one step, if the time for it has come."""
+        """Write a state, in one step, if the time for it has come.
+
+        A training goes on without, where the file cannot be written.
+        """
         if time.monotonic() - self._written < self.seconds:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            torch.save(state(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
         self._written = time.monotonic()
+        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                torch.save(state(), file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch's, where the disk is full
+            warnings.warn(f"no checkpoint '{self.path}': {error}", stacklevel=2)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     def stage(self, number: int) -> Checkpoint:
         """That of one of several trainings which a model consists of."""
@@ -61,7 +84,8 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete it, with those of its stages: the training is over and its result is kept."""
-        for path in self.path.parent.glob(f"{self.path.stem}*{self.path.suffix}"):
+        stages = self.path.parent.glob(f"{self.path.stem}.*{self.path.suffix}")
+        for path in [self.path, *stages]:
             path.unlink(missing_ok=True)
 
 

@@ -16,7 +16,7 @@ from typing_extensions import Unpack
 from models.errors import UsageError
 from models.interactions import Interactions
 from models.item_graph import co_interaction_graph
-from models.losses import bpr, l2_batch, margins
+from models.losses import bpr, contrast, l2_batch, margins
 from models.parameters import lookup, xavier
 from models.pooling import pool
 from models.propagation import SparseMatrix, inverse_sqrt
@@ -228,16 +228,16 @@ class HUIGN(PairwiseRecommender):
         """BPR, entropy, dependence and norm terms for triples of three vectors ``[batch_size]``."""
         user = lookup(self.user_embedding, users)
         pos, neg = lookup(self.item_embedding, pos_items), lookup(self.item_embedding, neg_items)
-        margin = margins(user, pos, neg)
         if not self.modality_names:
-            return bpr(margin) + self.reg * self.penalty(user, pos, neg)
+            margin, norm = contrast(user, pos, neg)
+            return bpr(margin) + self.reg * norm
         intents = self.intents()
         gamma = intents.assignments[0].flatten(1)  # [M, num_modalities * K_1]
-        contrast = lookup(gamma, pos_items) - lookup(gamma, neg_items)
-        difference = contrast @ intents.mixing()  # V_p - V_n
+        shift = lookup(gamma, pos_items) - lookup(gamma, neg_items)
+        difference = shift @ intents.mixing()  # V_p - V_n
         preferences = [lookup(table, users) for table in self.preferences]
         preference = torch.stack(preferences).sum(0)  # [batch_size, sum K]
-        margin = margin + torch.linalg.vecdot(preference, difference)
+        margin = margins(user, pos, neg) + torch.linalg.vecdot(preference, difference)
         entropy_weight = self.reg if self.entropy_weight is None else self.entropy_weight
         independence_weight = (
             self.reg if self.independence_weight is None else self.independence_weight

@@ -55,6 +55,10 @@ class TrainedRecommender(Recommender, nn.Module):
         "reg": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     }
 
+    checkpoint: Checkpoint | None = None
+    """Where :meth:`fit` goes on from, and what it keeps up to date: the outcome is that of training
+    without interruption."""
+
     loss: Callable[..., Tensor]
     """A method of the subclass: from the tensors of a batch to the scalar that a step minimises."""
 
@@ -119,12 +123,7 @@ class TrainedRecommender(Recommender, nn.Module):
         """What the model wants logged after every epoch, beside loss and validation score."""
         return {}
 
-    def fit(
-        self,
-        train: Interactions,
-        validate: Validate | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> Self:
+    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
         """Train with Adam until the validation score stops rising; keep the best weights.
 
         Without ``validate`` all ``epochs`` are run and the last weights are kept. What happened
@@ -133,8 +132,6 @@ class TrainedRecommender(Recommender, nn.Module):
         Args:
             train: Training interactions and item features.
             validate: Scores the model after every epoch, higher is better.
-            checkpoint: Where to go on from, and what to keep up to date, if anything: the outcome
-                is that of a training without interruption.
 
         Raises:
             DivergedError: If the loss becomes NaN or infinite.
@@ -143,12 +140,10 @@ class TrainedRecommender(Recommender, nn.Module):
         with torch.random.fork_rng(devices):
             torch.manual_seed(self.seed)
             self.build(train)
-            self._descend(train, validate, checkpoint)
+            self._descend(train, validate)
         return self.eval()
 
-    def _descend(
-        self, train: Interactions, validate: Validate | None, checkpoint: Checkpoint | None
-    ) -> None:
+    def _descend(self, train: Interactions, validate: Validate | None) -> None:
         seed = self.seed if self.sampling_seed is None else self.sampling_seed
         generator = torch.Generator(train.device).manual_seed(seed)
         optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
@@ -165,7 +160,7 @@ class TrainedRecommender(Recommender, nn.Module):
                 "random": random_state(train.device),
             }
 
-        if checkpoint is not None and (before := checkpoint.load()) is not None:
+        if self.checkpoint is not None and (before := self.checkpoint.load()) is not None:
             self.load_state_dict(before["parameters"])
             optimizer.load_state_dict(before["optimizer"])
             best, self.history = Best(**before["best"]), before["history"]
@@ -197,8 +192,8 @@ class TrainedRecommender(Recommender, nn.Module):
                     weights = {name: value.clone() for name, value in self.state_dict().items()}
                     best = Best(score, epoch, weights)
             row["seconds"] = time.perf_counter() - started
-            if checkpoint is not None:
-                checkpoint.save(state)
+            if self.checkpoint is not None:
+                self.checkpoint.save(state)
         if best.weights:
             self.load_state_dict(best.weights)
 
@@ -225,15 +220,10 @@ class PairwiseRecommender(TrainedRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """What one step minimises, for triples of three vectors ``[batch_size]``."""
 
-    def fit(
-        self,
-        train: Interactions,
-        validate: Validate | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> Self:
+    def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
         """See :meth:`TrainedRecommender.fit`."""
         self._sampler = NegativeSampler(train)
-        return super().fit(train, validate, checkpoint)
+        return super().fit(train, validate)
 
     def batches(
         self, train: Interactions, generator: torch.Generator

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ TRAINED = {name: cls for name, cls in registered().items() if issubclass(cls, Tr
 SETTINGS: dict[str, Any] = {"learning_rate": 0.01, "batch_size": 50, "epochs": 6, "patience": 3}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -33,10 +34,16 @@ def judge(killed_after: int = 10**9) -> Validate:
         nonlocal calls
         calls += 1
         if calls > killed_after:
-            raise Killed
+            raise KilledError
         return float(model.score(torch.arange(3)).double().sin().sum())
 
     return validate
+
+
+def make(cls: type[TrainedRecommender], checkpoint: Checkpoint) -> TrainedRecommender:
+    model = cls(**SETTINGS)
+    model.checkpoint = checkpoint
+    return model
 
 
 def outcome(model: TrainedRecommender) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
@@ -51,15 +58,11 @@ def test_goes_on_as_if_nothing_had_happened(
 ) -> None:
     path = tmp_path / "some" / "run.pt"
 
-    def make() -> TrainedRecommender:
-        return TRAINED[name](**SETTINGS)
-
-    weights, history = outcome(make().fit(checkerboard, judge()))
+    weights, history = outcome(TRAINED[name](**SETTINGS).fit(checkerboard, judge()))
     if killed_after < len(history):
-        with pytest.raises(Killed):
-            make().fit(checkerboard, judge(killed_after), Checkpoint(path, seconds=0))
-    again = judge()
-    resumed = make().fit(checkerboard, again, Checkpoint(path, seconds=0))
+        with pytest.raises(KilledError):
+            make(TRAINED[name], Checkpoint(path, seconds=0)).fit(checkerboard, judge(killed_after))
+    resumed = make(TRAINED[name], Checkpoint(path, seconds=0)).fit(checkerboard, judge())
     found, told = outcome(resumed)
     assert told == history
     assert found.keys() == weights.keys()
@@ -68,33 +71,34 @@ def test_goes_on_as_if_nothing_had_happened(
 
 def test_only_what_is_left_is_trained(checkerboard: Interactions, tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "run.pt", seconds=0)
-    with pytest.raises(Killed):
-        BPRMF(**SETTINGS).fit(checkerboard, judge(4), checkpoint)
-    seen = []
+    with pytest.raises(KilledError):
+        make(BPRMF, checkpoint).fit(checkerboard, judge(4))
+    seen = list[int]()
 
     def validate(model: Recommender) -> float:
         seen.append(len(seen))
         return 1000.0 + len(seen)
 
-    BPRMF(**SETTINGS).fit(checkerboard, validate, checkpoint)
+    make(BPRMF, checkpoint).fit(checkerboard, validate)
     assert len(seen) == 2  # epochs 5 and 6
 
 
 def test_is_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr("models.checkpoint.time.monotonic", lambda: now)
+    clock = iter([1000.0, 1059.0, 1060.0, 1060.0, 1100.0, 1121.0, 1121.0])
+    monkeypatch.setattr("models.checkpoint.time.monotonic", lambda: next(clock))
     checkpoint = Checkpoint(tmp_path / "run.pt", seconds=60)
-    for now, written in ((1059.0, None), (1060.0, 1060.0), (1100.0, 1060.0), (1121.0, 1121.0)):
-        checkpoint.save(lambda: {"now": now})
+    for number, written in ((1, None), (2, 2), (3, 2), (4, 4)):
+        checkpoint.save(partial(dict, number=number))
         state = checkpoint.load()
-        assert state == (None if written is None else {"now": written})
+        assert state == (None if written is None else {"number": written})
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 cut"])
 def test_a_damaged_file_is_set_aside(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     path.write_bytes(content)
-    assert Checkpoint(path).load() is None
+    with pytest.warns(UserWarning, match=r"run.pt' is damaged .* set aside as 'run.pt.damaged'"):
+        assert Checkpoint(path).load() is None
     assert not path.exists()
     assert (tmp_path / "run.pt.damaged").read_bytes() == content
 
@@ -106,7 +110,8 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
 
     path = tmp_path / "run.pt"
     torch.save({"parameters": Touch()}, path)
-    assert Checkpoint(path).load() is None
+    with pytest.warns(UserWarning, match="set aside"):
+        assert Checkpoint(path).load() is None
     assert not (tmp_path / "touched").exists()
 
 
@@ -123,3 +128,13 @@ def test_is_removed_with_its_stages(tmp_path: Path) -> None:
     }
     checkpoint.remove()
     assert {path.name for path in tmp_path.iterdir()} == {"runs.pt"}
+
+
+def test_a_training_goes_on_without_if_it_cannot_be_written(
+    checkerboard: Interactions, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    checkpoint = Checkpoint(tmp_path / "file" / "run.pt", seconds=0)
+    with pytest.warns(UserWarning, match="no checkpoint"):
+        model = make(BPRMF, checkpoint).fit(checkerboard)
+    assert len(model.history) == SETTINGS["epochs"]

@@ -5,7 +5,7 @@ from math import exp, log
 import pytest
 import torch
 
-from models.losses import bpr, l2_batch, margins
+from models.losses import bpr, contrast, l2_batch, margins
 
 
 def test_bpr_of_equal_scores_is_ln_2() -> None:
@@ -40,7 +40,18 @@ def test_l2_batch_by_hand() -> None:
 
 def test_gradients() -> None:
     generator = torch.Generator().manual_seed(0)
-    a, b = torch.randn(2, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    a = torch.randn(5, generator=generator, dtype=torch.float64, requires_grad=True)
     matrix = torch.randn(5, 3, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(bpr, (a, b))
+    assert torch.autograd.gradcheck(bpr, (a,))
     assert torch.autograd.gradcheck(l2_batch, (a, matrix))
+
+
+def test_contrast_is_margins_and_norm_with_their_gradients() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = [
+        torch.randn(5, 3, generator=generator, dtype=torch.float64).requires_grad_()
+        for _ in range(3)
+    ]
+    for found, expected in zip(contrast(*rows), (margins(*rows), l2_batch(*rows)), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert torch.autograd.gradcheck(contrast, rows)
