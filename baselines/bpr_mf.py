@@ -6,8 +6,8 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier
+from models.losses import bpr, contrast
+from models.parameters import lookup, xavier
 from models.registry import register
 from models.training import PairwiseRecommender, Training
 
@@ -40,9 +40,9 @@ class BPRMF(PairwiseRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR loss of a batch of triples, each ``[batch_size]``."""
         user, pos, neg = (
-            self.user_embedding[users],
-            self.item_embedding[pos_items],
-            self.item_embedding[neg_items],
+            lookup(self.user_embedding, users),
+            lookup(self.item_embedding, pos_items),
+            lookup(self.item_embedding, neg_items),
         )  # each [batch_size, embedding_dim]
-        ranking = bpr((user * pos).sum(1), (user * neg).sum(1))
-        return ranking + self.reg * l2_batch(user, pos, neg)
+        margins, norm = contrast(user, pos, neg)
+        return bpr(margins) + self.reg * norm

@@ -11,9 +11,10 @@ from torch.nn import functional
 from typing_extensions import Unpack
 
 from models.bipartite_graph import bipartite_graph, row_normalisation, symmetric_normalisation
+from models.dropout import dropped_out
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier, zeros
+from models.losses import bpr, l2_batch, margins
+from models.parameters import lookup, xavier, zeros
 from models.propagation import SparseMatrix
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -107,7 +108,9 @@ class NGCF(PairwiseRecommender):
         x = torch.cat([self.user_embedding, self.item_embedding])  # E, users first
         outputs = [x]
         for layer in range(self.num_layers):
-            x = functional.dropout(self.propagate(x, layer), self.dropout, self.training)
+            x = self.propagate(x, layer)
+            if self.training:
+                x = dropped_out(x, self.dropout)
             if self.form == "recbole":
                 x = functional.normalize(x)
             outputs.append(functional.normalize(x) if self.form == "official" else x)
@@ -131,9 +134,9 @@ class NGCF(PairwiseRecommender):
         """BPR loss of a batch of triples, each ``[batch_size]``, plus the form's regulariser."""
         num_users = len(self.user_embedding)
         nodes = torch.cat([users, num_users + pos_items, num_users + neg_items])
-        rows = torch.cat([layer[nodes] for layer in self.layers()], dim=1)
+        rows = torch.cat([lookup(layer, nodes) for layer in self.layers()], dim=1)
         user, pos, neg = rows.chunk(3)  # each [batch_size, (num_layers + 1) * dim]
-        ranking = bpr((user * pos).sum(1), (user * neg).sum(1))
+        ranking = bpr(margins(user, pos, neg))
         return ranking + self.reg * self.penalty(user, pos, neg)
 
     def penalty(self, user: Tensor, pos: Tensor, neg: Tensor) -> Tensor:

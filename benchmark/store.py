@@ -42,6 +42,9 @@ and so stay as they were."""
 STALE_SECONDS = 3600.0
 """Age at which a temporary file is somebody's who will not come back for it."""
 
+ABANDONED_SECONDS = 30 * 86_400.0
+"""Age at which nobody goes on with a training from its checkpoint any more."""
+
 KEPT = ("lists/*.npz", "history/*.csv", "intents/*.npz", "intents/*.csv")
 """Files of runs beside the tables, by the id that stands for the star."""
 
@@ -129,6 +132,10 @@ class Store:
         for left in folder.rglob(".*.tmp"):  # by a process that was killed: a write takes moments
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    left.unlink()
+        for left in folder.glob("checkpoints/*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
                     left.unlink()
         self._lock = FileLock(folder / ".lock")
         with self._locked():

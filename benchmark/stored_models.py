@@ -146,11 +146,12 @@ def model_of(row: Row, task: Task, reporter: Reporter) -> Recommender:
         if is_saved(folder):
             reporter.line(f"{label}, seed {seed}: loaded from '{folder}'")
             return load(folder, task.parts.train, data, validate)
-        tuner.trained(f"{label}, seed {seed}", model)
+        tuner.trained(f"{label}, seed {seed}", model, run_id)
         means = task.test(switches, task.settings.ks)(model).means
         reporter.line(f"{label}, seed {seed}: trained again, {compared(row, means)}")
         try:
             save(folder, name, model, task.parts.train, data, validate)
+            tuner.checkpoint(run_id).remove()
             reporter.line(f"kept in '{folder}'")
         except UsageError as error:
             reporter.line(f"not kept: {error}", style="yellow")
