@@ -43,6 +43,7 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
         UsageError: For a mistake in the call or in the data.
     """
     from benchmark.datasets import load
+    from benchmark.determinism import demand_determinism
     from benchmark.experiments import default_models
     from benchmark.machine import choose_device
     from benchmark.storages import is_begun, opened
@@ -57,6 +58,8 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
     models = default_models() if arguments.all else list(dict.fromkeys(arguments.models))
     for name in models:
         model_class(name)
+    if arguments.deterministic:
+        demand_determinism()
     preset = PRESETS[arguments.preset]
     settings = Settings(
         models=models,

@@ -55,6 +55,12 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
         "(default: quick)",
     )  # fmt: skip
     add_device(group)
+    group.add_argument(
+        "--deterministic", action="store_true",
+        help="on a GPU: the same results to the last bit in every run; a model that uses an "
+        "operation torch has no deterministic form of fails with a row that says so; what is "
+        "stored already is not repeated (on the processor results are the same either way)",
+    )  # fmt: skip
 
 
 def add_device(group: argparse._ArgumentGroup) -> None:
