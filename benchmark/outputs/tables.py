@@ -194,9 +194,8 @@ def caption(runs: pd.DataFrame) -> str:
     """What the numbers are: data, split, features, budget, protocol and seeds."""
     told = {**SINCE_THEN, **runs.iloc[0]}
     seeds = max(runs[runs["status"] == "ok"].groupby("variant")["seed"].nunique(), default=0)
-    rough = (
-        "" if told["matmul_precision"] in ("", EXACT) else f", {told['matmul_precision']} precision"
-    )
+    precision = told["matmul_precision"] or EXACT
+    rough = "" if precision == EXACT else f", {precision} precision"
     over = f"mean ± standard deviation over {seeds} seeds of {varied(told)}"
     return (
         f"Test data of {told['dataset']} (fingerprint {told['data_fingerprint']}), split "
