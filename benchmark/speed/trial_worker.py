@@ -17,7 +17,7 @@ from benchmark.datasets.converted import read_converted
 from benchmark.experiments import Variant
 from benchmark.jobs import settle_threads
 from benchmark.machine import choose_device
-from benchmark.presets import FEATURE_SCALING, SPLIT_METHODS, Preset
+from benchmark.presets import FEATURE_SCALING, MATMUL_PRECISION, SPLIT_METHODS, Preset
 from benchmark.progress import Reporter
 from benchmark.store import Store
 from benchmark.task import Settings, prepare
@@ -46,6 +46,7 @@ def settings(folder: Path, device: str) -> Settings:
         split_method=SPLIT_METHODS[0],
         split_seed=0,
         ks=[1],
+        matmul_precision=MATMUL_PRECISION[0],
         results_root=folder / "studies",
         sampler="tpe",
     )
