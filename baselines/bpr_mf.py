@@ -6,7 +6,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
+from models.losses import bpr, contrast
 from models.parameters import xavier
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -39,10 +39,6 @@ class BPRMF(PairwiseRecommender):
 
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR loss of a batch of triples, each ``[batch_size]``."""
-        user, pos, neg = (
-            self.user_embedding[users],
-            self.item_embedding[pos_items],
-            self.item_embedding[neg_items],
-        )  # each [batch_size, embedding_dim]
-        ranking = bpr((user * pos).sum(1), (user * neg).sum(1))
-        return ranking + self.reg * l2_batch(user, pos, neg)
+        tables = self.user_embedding, self.item_embedding
+        margins, norm = contrast(*tables, users, pos_items, neg_items)
+        return bpr(margins) + self.reg * norm

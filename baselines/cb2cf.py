@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 from baselines.bpr_mf import BPRMF
 from baselines.duif import perceptron, squared_weights
 from models.interactions import Interactions
+from models.parameters import lookup
 from models.recommender import ANY_MODALITY, Validate
 from models.registry import register
 from models.training import PairwiseRecommender, TrainedRecommender, Training
@@ -56,7 +57,7 @@ class ContentNetwork(nn.Module):
 
     def forward(self, items: Tensor) -> Tensor:
         """The vectors f of ``items``, ``[batch_size] -> [batch_size, embedding_dim]``."""
-        views = [view(x[items]) for view, x in zip(self.views, self.features, strict=True)]
+        views = [view(lookup(x, items)) for view, x in zip(self.views, self.features, strict=True)]
         vectors: Tensor = self.combiner(torch.cat(views, dim=1))  # from [B, views * view_dim]
         return vectors
 
@@ -104,7 +105,7 @@ class ContentRegression(TrainedRecommender):
 
     def loss(self, items: Tensor) -> Tensor:
         """Squared error of a batch of items ``[batch_size]``, and the network's norm."""
-        gap: Tensor = self.network(items) - self.factors.item_embedding[items]
+        gap: Tensor = self.network(items) - lookup(self.factors.item_embedding, items)
         return gap.square().sum(1).mean() + self.reg * squared_weights(self.network)
 
 
@@ -196,7 +197,7 @@ class CB2CF(PairwiseRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """The joint loss of a batch of triples, each ``[batch_size]``."""
         items, counts = torch.unique(torch.cat([pos_items, neg_items]), return_counts=True)
-        gap: Tensor = self.network(items) - self.factors.item_embedding[items]
+        gap: Tensor = self.network(items) - lookup(self.factors.item_embedding, items)
         content: Tensor = (counts * gap.square().sum(1)).sum() / (2 * len(users))
         return self.factors.loss(users, pos_items, neg_items) + self.content_weight * content
 
@@ -204,9 +205,12 @@ class CB2CF(PairwiseRecommender):
         if self.mode == "joint":
             super()._descend(train, validate)
             return
-        self.factors.fit(train, validate)
         training = {**self._training(), "batch_size": self.item_batch_size}
         regression = ContentRegression(self.factors, self.network, **training)
+        if self.checkpoint is not None:
+            self.factors.checkpoint = self.checkpoint.stage(1)
+            regression.checkpoint = self.checkpoint.stage(2)
+        self.factors.fit(train, validate)
         regression.fit(train, validate)
         self.history = [
             {"stage": float(stage), **row}

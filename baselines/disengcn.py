@@ -13,8 +13,8 @@ from models.bipartite_graph import bipartite_graph
 from models.edges import Edges
 from models.errors import UsageError
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier, zeros
+from models.losses import bpr, l2_batch, margins
+from models.parameters import lookup, xavier, zeros
 from models.registry import register
 from models.training import PairwiseRecommender, Training
 
@@ -137,9 +137,10 @@ class DisenGCN(PairwiseRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR loss of a batch of triples, each ``[batch_size]``."""
         user_repr, item_repr = self.forward()
-        user, pos, neg = user_repr[users], item_repr[pos_items], item_repr[neg_items]
+        user = lookup(user_repr, users)
+        pos, neg = lookup(item_repr, pos_items), lookup(item_repr, neg_items)
         ids = (users, self.num_users + pos_items, self.num_users + neg_items)
-        penalty = l2_batch(*(self.embedding[rows] for rows in ids))
+        penalty = l2_batch(*(lookup(self.embedding, each) for each in ids))
         for weight in self.weights:
             penalty = penalty + weight.square().sum() / (2 * len(users))
-        return bpr((user * pos).sum(1), (user * neg).sum(1)) + self.reg * penalty
+        return bpr(margins(user, pos, neg)) + self.reg * penalty

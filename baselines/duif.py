@@ -12,8 +12,8 @@ from torch.nn import functional
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier, zeros
+from models.losses import bpr, l2_batch, margins
+from models.parameters import lookup, xavier, zeros
 from models.recommender import ANY_MODALITY
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -121,17 +121,17 @@ class DUIF(PairwiseRecommender):
         three quarters of the ``2 * batch_size`` are distinct, and the network is the whole cost.
         """
         items, place = torch.unique(torch.cat([pos_items, neg_items]), return_inverse=True)
-        item = self._comparable(self.network(self.features[items]))
-        pos, neg = item[place].chunk(2)  # each [batch_size, embedding_dim]
-        preference = self.user_embedding[users]
+        item = self._comparable(self.network(lookup(self.features, items)))
+        pos, neg = lookup(item, place).chunk(2)  # each [batch_size, embedding_dim]
+        preference = lookup(self.user_embedding, users)
         user = self._comparable(preference)
-        margin = (user * (pos - neg)).sum(1)
+        margin = margins(user, pos, neg)
         norms = l2_batch(preference) + squared_weights(self.network) / (2 * len(users))
         if self.item_bias:
-            pos_bias, neg_bias = self.bias[pos_items], self.bias[neg_items]
+            pos_bias, neg_bias = lookup(self.bias, pos_items), lookup(self.bias, neg_items)
             margin = margin + (pos_bias - neg_bias)
             norms = norms + l2_batch(pos_bias, neg_bias)
-        return bpr(margin, torch.zeros_like(margin)) + self.reg * norms
+        return bpr(margin) + self.reg * norms
 
     def _comparable(self, rows: Tensor) -> Tensor:
         """Scale rows so that their inner products are the similarities."""

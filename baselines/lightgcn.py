@@ -8,8 +8,8 @@ from typing_extensions import Unpack
 
 from models.bipartite_graph import bipartite_graph, symmetric_normalisation
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier
+from models.losses import bpr, l2_batch, margins
+from models.parameters import lookup, xavier
 from models.propagation import SparseMatrix
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -66,10 +66,11 @@ class LightGCN(PairwiseRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR loss of a batch of triples, each ``[batch_size]``, plus the norm of their ids."""
         user_repr, item_repr = self.forward()
-        user, pos, neg = user_repr[users], item_repr[pos_items], item_repr[neg_items]
+        user = lookup(user_repr, users)
+        pos, neg = lookup(item_repr, pos_items), lookup(item_repr, neg_items)
         penalty = l2_batch(
-            self.user_embedding[users],
-            self.item_embedding[pos_items],
-            self.item_embedding[neg_items],
+            lookup(self.user_embedding, users),
+            lookup(self.item_embedding, pos_items),
+            lookup(self.item_embedding, neg_items),
         )
-        return bpr((user * pos).sum(1), (user * neg).sum(1)) + self.reg * penalty
+        return bpr(margins(user, pos, neg)) + self.reg * penalty

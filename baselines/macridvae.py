@@ -111,8 +111,9 @@ class MacridVAE(TrainedRecommender):
     ) -> Iterator[tuple[Tensor, ...]]:
         """Shuffled users, ``[<= batch_size]`` at a time; counts the steps for :meth:`beta`."""
         order = torch.randperm(len(self.active_users), generator=generator, device=train.device)
-        for users in torch.split(self.active_users[order], self.batch_size):
-            self.step += 1
+        before = len(self.history) * self.steps_per_epoch
+        for step, users in enumerate(torch.split(self.active_users[order], self.batch_size), 1):
+            self.step = before + step
             yield (users,)
 
     def beta(self) -> float:

@@ -13,8 +13,8 @@ from typing_extensions import Unpack
 from models.bipartite_graph import bipartite_graph, row_normalisation
 from models.errors import UsageError
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier, zeros
+from models.losses import bpr, l2_batch, margins
+from models.parameters import lookup, xavier, zeros
 from models.propagation import SparseMatrix
 from models.recommender import ANY_MODALITY
 from models.registry import register
@@ -221,17 +221,18 @@ class MMGCN(PairwiseRecommender):
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR loss of a batch of triples, each ``[batch_size]``, plus the regulariser."""
         user_repr, item_repr = self.forward()
-        user, pos, neg = user_repr[users], item_repr[pos_items], item_repr[neg_items]
-        ranking = bpr((user * pos).sum(1), (user * neg).sum(1))
+        user = lookup(user_repr, users)
+        pos, neg = lookup(item_repr, pos_items), lookup(item_repr, neg_items)
+        ranking = bpr(margins(user, pos, neg))
         return ranking + self.reg * self.penalty(users, pos_items, neg_items)
 
     def penalty(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """The squared norm of the batch's trainable rows."""
         return l2_batch(
-            self.user_embedding[users],
-            self.item_embedding[pos_items],
-            self.item_embedding[neg_items],
-            *(table[users] for table in self.preferences),
+            lookup(self.user_embedding, users),
+            lookup(self.item_embedding, pos_items),
+            lookup(self.item_embedding, neg_items),
+            *(lookup(table, users) for table in self.preferences),
         )
 
 
@@ -277,7 +278,7 @@ class OfficialMMGCN(MMGCN):
 
     def penalty(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """Mean squares of the batch's ID rows and of the first modality's P."""
-        user, preference = self.user_embedding[users], self.preferences[0]
-        pos, neg = self.item_embedding[pos_items], self.item_embedding[neg_items]
+        user, preference = lookup(self.user_embedding, users), self.preferences[0]
+        pos, neg = lookup(self.item_embedding, pos_items), lookup(self.item_embedding, neg_items)
         squares: Tensor = torch.cat([user, pos, neg]).square().mean() + preference.square().mean()
         return squares

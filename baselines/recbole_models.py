@@ -128,6 +128,7 @@ class Trained(Adapted, TrainedRecommender):
 
     def fit(self, train: Interactions, validate: Validate | None = None) -> Self:
         """See :meth:`models.training.TrainedRecommender.fit`."""
+        self.checkpoint = None  # of what such a model keeps beside its parameters, nobody knows
         with contained(self.seed):
             return super().fit(train, validate)
 

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
-from models.parameters import xavier, zeros
+from models.losses import bpr, contrast, l2_batch
+from models.parameters import lookup, xavier, zeros
 from models.recommender import ANY_MODALITY
 from models.registry import register
 from models.training import PairwiseRecommender, Training
@@ -80,19 +81,28 @@ class VBPR(PairwiseRecommender):
         Scores enter a pairwise loss only through their difference, and the projection is linear:
         it is applied to :math:`x_p - x_n`, or to all items where the batch is larger than that.
         """
-        user, content = self.user_embedding[users], self.user_content[users]
-        pos, neg = self.item_embedding[pos_items], self.item_embedding[neg_items]
-        pos_bias, neg_bias = self.item_bias[pos_items], self.item_bias[neg_items]
-        weights = torch.cat([self.projection, self.feature_bias], dim=1)  # [F, embedding_dim + 1]
+        content = lookup(self.user_content, users)
+        pos_bias, neg_bias = lookup(self.item_bias, pos_items), lookup(self.item_bias, neg_items)
+        # two products: a CPU takes a width of 64 + 1 badly
         if len(users) < len(self.features):
-            projected = (self.features[pos_items] - self.features[neg_items]) @ weights
+            features = self.contrasts(pos_items, neg_items)
+            projected, bias = features @ self.projection, features @ self.feature_bias
         else:
-            items = self.features @ weights
-            projected = items[pos_items] - items[neg_items]
-        margin = (
-            (user * (pos - neg)).sum(1)
-            + (content * projected[:, :-1]).sum(1)
-            + (projected[:, -1] + pos_bias - neg_bias)
-        )
-        ranking = bpr(margin, torch.zeros_like(margin))
-        return ranking + self.reg * l2_batch(user, content, pos, neg, pos_bias, neg_bias)
+            projected, bias = (
+                lookup(of_items, pos_items) - lookup(of_items, neg_items)
+                for of_items in (
+                    self.features @ self.projection,
+                    self.features @ self.feature_bias,
+                )
+            )
+        tables = self.user_embedding, self.item_embedding
+        margins, norm = contrast(*tables, users, pos_items, neg_items)
+        liking = torch.linalg.vecdot(content, projected)
+        ranking = bpr(margins + liking + (bias.squeeze(1) + pos_bias - neg_bias))
+        return ranking + self.reg * (norm + l2_batch(content, pos_bias, neg_bias))
+
+    def contrasts(self, pos_items: Tensor, neg_items: Tensor) -> Tensor:
+        """:math:`x_p - x_n`, ``[batch_size, F]``, read and subtracted in one pass."""
+        pairs = torch.stack([pos_items, neg_items], dim=1)
+        signs = self.features.new_tensor([1.0, -1.0]).expand(pairs.shape)
+        return functional.embedding_bag(pairs, self.features, mode="sum", per_sample_weights=signs)

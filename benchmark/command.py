@@ -42,7 +42,10 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
     Raises:
         UsageError: For a mistake in the call or in the data.
     """
+    import torch
+
     from benchmark.datasets import load
+    from benchmark.determinism import demand_determinism
     from benchmark.experiments import default_models
     from benchmark.machine import choose_device
     from benchmark.storages import is_begun, opened
@@ -57,6 +60,9 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
     models = default_models() if arguments.all else list(dict.fromkeys(arguments.models))
     for name in models:
         model_class(name)
+    if arguments.deterministic:
+        demand_determinism()
+    torch.set_float32_matmul_precision(arguments.matmul_precision)
     preset = PRESETS[arguments.preset]
     settings = Settings(
         models=models,
@@ -70,6 +76,7 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
         feature_scaling=arguments.feature_scaling,
         split_method=arguments.split_method,
         split_seed=arguments.split_seed,
+        matmul_precision=arguments.matmul_precision,
         ks=sorted(set(arguments.ks)),
         results_root=arguments.results_root,
         storage=arguments.storage,

@@ -43,8 +43,12 @@ class Evaluation:
 
     @cached_property
     def per_user(self) -> dict[str, Tensor]:
-        """Values of the users by name of metric, each ``[num_evaluated]`` float64."""
-        return all_metrics(self.hits, self.num_positives, self.ks)
+        """Values of the users by name of metric, each ``[num_evaluated]`` float64.
+
+        They are computed on the processor, wherever the lists were made: the same lists have the
+        same metrics whatever the device, and on a GPU torch has no deterministic running sum.
+        """
+        return all_metrics(self.hits.cpu(), self.num_positives.cpu(), self.ks)
 
     @property
     def means(self) -> dict[str, float]:

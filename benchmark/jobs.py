@@ -148,7 +148,15 @@ class Worker:
     def _start(self) -> None:
         self.connection, there = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(
-            target=work, args=(there, self.prepare, self.folders, torch.get_num_threads())
+            target=work,
+            args=(
+                there,
+                self.prepare,
+                self.folders,
+                torch.get_num_threads(),
+                torch.are_deterministic_algorithms_enabled(),
+                torch.get_float32_matmul_precision(),
+            ),
         )
         try:
             with without_interrupts():
@@ -220,12 +228,16 @@ def work(
     prepare: Callable[[Reporter], Run],
     folders: Sequence[Path],
     threads: int,
+    deterministic: bool,
+    precision: str,
 ) -> None:
     """What a process does: run the variants it is sent, and tell what happens."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # Windows does not pass it on
     Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_float32_matmul_precision(precision)
     for folder in folders:
         discover(folder)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from benchmark.determinism import is_refused
 from models.errors import UsageError
 
 PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn", "optuna", "pandas")
@@ -41,13 +42,14 @@ def choose_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """The processor's or the GPU's name."""
+    """The processor's or the GPU's name, and what else about it results may depend on."""
+    how = ", deterministic" if torch.are_deterministic_algorithms_enabled() else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    for line in _read("/proc/cpuinfo").splitlines():
-        if line.startswith("model name"):
-            return f"{line.split(':', 1)[1].strip()}, {torch.get_num_threads()} threads"
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+        return torch.cuda.get_device_name(device) + how
+    lines = _read("/proc/cpuinfo").splitlines()
+    models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    name = next(models, platform.processor() or platform.machine())
+    return f"{name}, {torch.get_num_threads()} threads{how}"
 
 
 def versions() -> dict[str, str]:
@@ -77,8 +79,12 @@ def commit() -> str:
 
 
 def explained(error: Exception, device: torch.device) -> str:
-    """Why a model failed, for its row; with what helps, if memory ran out."""
+    """Why a model failed, for its row; with what helps, where memory or an option is to blame."""
     reason = f"{type(error).__name__}: {error}"
+    if is_refused(error):
+        what, _, _ = str(error).partition(", but you set")
+        instead = " or with --device cpu" if device.type == "cuda" else ""
+        return f"--deterministic: {what}; run the model without the option{instead}"
     if not is_out_of_memory(error):
         return reason
     elsewhere = "--device cpu" if device.type == "cuda" else "a machine with more memory"

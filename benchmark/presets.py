@@ -22,6 +22,12 @@ COLD_ITEMS = "cold_items"
 SPLIT_METHODS = ("interactions", "per_user", COLD_ITEMS)
 """What :func:`benchmark.splits.split` offers, the default first."""
 
+EXACT = "highest"
+"""Dense products in single precision."""
+
+MATMUL_PRECISION = (EXACT, "high", "medium")
+"""How exact dense products are, as torch's ``set_float32_matmul_precision`` takes it."""
+
 FEATURE_SCALING = ("l2_row", "none", "zscore_col")
 """What :func:`benchmark.features.scale_features` offers."""
 

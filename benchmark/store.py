@@ -24,6 +24,7 @@ from filelock import FileLock
 from benchmark import repair
 from benchmark.evaluation import Evaluation
 from benchmark.foreign_files import check_file, read_arrays
+from benchmark.presets import EXACT
 from models.errors import UsageError
 
 PROTOCOL = 1
@@ -33,6 +34,7 @@ SINCE_THEN = {
     "split_method": "interactions",
     "evaluation_protocol": "corrected",
     "vary": "both",
+    "matmul_precision": EXACT,
     "switches": "",
     "damage": "",
 }
@@ -41,6 +43,9 @@ and so stay as they were."""
 
 STALE_SECONDS = 3600.0
 """Age at which a temporary file is somebody's who will not come back for it."""
+
+ABANDONED_SECONDS = 30 * 86_400.0
+"""Age at which nobody goes on with a training from its checkpoint any more."""
 
 KEPT = ("lists/*.npz", "history/*.csv", "intents/*.npz", "intents/*.csv")
 """Files of runs beside the tables, by the id that stands for the star."""
@@ -129,6 +134,10 @@ class Store:
         for left in folder.rglob(".*.tmp"):  # by a process that was killed: a write takes moments
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    left.unlink()
+        for left in folder.glob("checkpoints/*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
                     left.unlink()
         self._lock = FileLock(folder / ".lock")
         with self._locked():

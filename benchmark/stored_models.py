@@ -102,6 +102,7 @@ def task_of(row: Row, dataset: Dataset, results_root: Path, device: torch.device
             feature_scaling=value("feature_scaling"),
             split_method=value("split_method"),
             split_seed=0 if value("split_seed") == "shipped" else int(value("split_seed")),
+            matmul_precision=value("matmul_precision"),
             ks=[int(k) for k in value("ks").split()],
             results_root=results_root,
         )
@@ -146,11 +147,12 @@ def model_of(row: Row, task: Task, reporter: Reporter) -> Recommender:
         if is_saved(folder):
             reporter.line(f"{label}, seed {seed}: loaded from '{folder}'")
             return load(folder, task.parts.train, data, validate)
-        tuner.trained(f"{label}, seed {seed}", model)
+        tuner.trained(f"{label}, seed {seed}", model, run_id)
         means = task.test(switches, task.settings.ks)(model).means
         reporter.line(f"{label}, seed {seed}: trained again, {compared(row, means)}")
         try:
             save(folder, name, model, task.parts.train, data, validate)
+            tuner.checkpoint(run_id).remove()
             reporter.line(f"kept in '{folder}'")
         except UsageError as error:
             reporter.line(f"not kept: {error}", style="yellow")

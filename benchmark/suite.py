@@ -287,7 +287,7 @@ def train_and_test(
         left = damaged(tuner.train, variant.damage, task.settings.feature_scaling)
         tuner = replace(tuner, train=left)
     started = datetime.now(timezone.utc)
-    fitted = tuner.trained(f"{variant.label}, seed {seed}", model)
+    fitted = tuner.trained(f"{variant.label}, seed {seed}", model, run_id)
     switches, ks = task.switches(variant), task.settings.ks
     evaluation = task.test(switches, ks)(fitted.model)
     task.store.save_lists(run_id, evaluation)
@@ -320,6 +320,7 @@ def train_and_test(
             "started": started.isoformat(timespec="seconds"),
         },
     )
+    tuner.checkpoint(run_id).remove()
     k = task.record.k
     return (
         f"{variant.label}, seed {seed}: test recall@{k} {evaluation.means[f'recall@{k}']:.4f}, "

@@ -44,6 +44,7 @@ class Settings:
         feature_scaling: One of :data:`benchmark.presets.FEATURE_SCALING`.
         split_method: One of :data:`benchmark.presets.SPLIT_METHODS`.
         split_seed: Of the random split, where the data ships none.
+        matmul_precision: One of :data:`benchmark.presets.MATMUL_PRECISION`.
         ks: Cut-offs of the metrics.
         results_root: Results go to ``<results_root>/<dataset>``, with the split method behind it
             unless it is the usual one.
@@ -63,6 +64,7 @@ class Settings:
     feature_scaling: str
     split_method: str
     split_seed: int
+    matmul_precision: str
     ks: Sequence[int]
     results_root: Path
     storage: str | None = None
@@ -210,6 +212,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
         "preset": settings.preset.name,
         "evaluation_protocol": settings.protocol,
         "vary": settings.vary,
+        "matmul_precision": settings.matmul_precision,
     }
     folder = dataset.name if usual else f"{dataset.name}-{settings.split_method}"
     store = Store(settings.results_root / folder)

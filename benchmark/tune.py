@@ -105,6 +105,8 @@ def work(tuner: Tuner, variants: Sequence[Variant]) -> int:
     Returns:
         The number of studies that came to nothing, or that a crash ended here.
     """
+    from benchmark.machine import explained
+
     failed = 0
     for variant in variants:
         try:
@@ -113,7 +115,8 @@ def work(tuner: Tuner, variants: Sequence[Variant]) -> int:
             raise
         except Exception as error:
             failed += 1
-            tuner.reporter.line(f"{variant.label}: {type(error).__name__}: {error}", style="red")
+            reason = explained(error, tuner.train.device)
+            tuner.reporter.line(f"{variant.label}: {reason}", style="red")
         else:
             best = ", ".join(f"{name} {value}" for name, value in tuned.params.items())
             tuner.reporter.line(f"{variant.label}: best with {best}")

@@ -22,6 +22,7 @@ from benchmark.storages import opened
 from benchmark.store import Store, digest
 from benchmark.studies import Study, tell
 from benchmark.trial_rows import trial_of, trial_row
+from models.checkpoint import Checkpoint
 from models.errors import DivergedError
 from models.interactions import Interactions
 from models.recommender import Recommender
@@ -110,12 +111,19 @@ class Tuner:
         cls = model_class(variant.model)
         return {**budget(cls, self.preset, self.train), **variant.fixed}
 
-    def fit(self, what: str, model: Recommender, trial: Trial | None = None) -> Fitted:
+    def checkpoint(self, training: str) -> Checkpoint:
+        """Where the state of a long training is, to go on from after a crash."""
+        return Checkpoint(self.store.folder / "checkpoints" / f"{training}.pt")
+
+    def fit(
+        self, what: str, model: Recommender, training: str, trial: Trial | None = None
+    ) -> Fitted:
         """Train a model, with early stopping on validation recall@10.
 
         Args:
             what: Its name in the progress bar.
             model: Not yet fitted.
+            training: Tells it from all other trainings; names its checkpoint.
             trial: Told every epoch's score, and asked whether to go on.
 
         Raises:
@@ -125,9 +133,12 @@ class Tuner:
         score_of = validation_score(self.validation, f"recall@{JUDGED_AT}")
         scores: list[float] = []
 
+        def judged(score: float) -> None:
+            scores.append(score)
+            self.reporter.epoch(score, max(scores))
+
         def validate(candidate: Recommender) -> float:
-            scores.append(score_of(candidate))
-            self.reporter.epoch(scores[-1], max(scores))
+            judged(score_of(candidate))
             # a model of several stages also has their parts judged, which says little of itself
             if trial is not None and candidate is model:
                 trial.report(scores[-1], len(scores))
@@ -137,15 +148,31 @@ class Tuner:
 
         self.reporter.start(what, model.params().get("epochs"))
         memory, started = PeakMemory(self.train.device), time.perf_counter()
+        if not isinstance(model, TrainedRecommender):
+            model.fit(self.train, validate)
+            return Fitted(
+                model, score_of(model), len(scores), time.perf_counter() - started, memory.read()
+            )
+        checkpoint = self.checkpoint(training)
+        if before := checkpoint.history():
+            self.reporter.line(f"{what}: goes on after epoch {len(before)}")
+        for step, row in enumerate(before, 1):
+            judged(row["validation"])
+            if trial is not None:
+                trial.report(row["validation"], step)
+        model.checkpoint = checkpoint
         model.fit(self.train, validate)
         seconds = time.perf_counter() - started
-        return Fitted(model, score_of(model), len(scores), seconds, memory.read())
+        epochs = len(model.history)
+        here = len(scores) - len(before)
+        seconds += sum(row["seconds"] for row in model.history[: epochs - here])
+        return Fitted(model, score_of(model), epochs, seconds, memory.read())
 
-    def trained(self, what: str, model: Recommender) -> Fitted:
+    def trained(self, what: str, model: Recommender, training: str) -> Fitted:
         """As :meth:`fit`, or the same model once more if it is the one trained last."""
         if (ready := self.latest.get(self.key(model))) is not None:
             return ready
-        return self.remember(self.fit(what, model))
+        return self.remember(self.fit(what, model, training))
 
     def remember(self, fitted: Fitted) -> Fitted:
         """Let it be the one trained last."""
@@ -254,13 +281,13 @@ class Tuner:
         started = time.perf_counter()  # no clock that may be set meanwhile
 
         def ended(state: TrialState, value: float | None = None, **told: Any) -> FrozenTrial:
-            return tell(
-                trial, state, value, seconds=round(time.perf_counter() - started, 6), **told
-            )
+            seconds = round(time.perf_counter() - started, 6)
+            return tell(trial, state, value, **{"seconds": seconds, **told})
 
         try:
             model = create(variant.model, **self.fixed(variant), **search.suggest(trial))
-            fitted = self.fit(what, model, trial)
+            training = f"{search.study}-{digest(**model.params())}"
+            fitted = self.fit(what, model, training, trial)
         except optuna.TrialPruned:
             ended(TrialState.PRUNED)
         except UpdateFinishedTrialError:
@@ -273,10 +300,12 @@ class Tuner:
                 self.store.append("trials", trial_row(variant, search, cell, failed))
             raise
         else:
-            ended(TrialState.COMPLETE, fitted.validation, epochs=fitted.epochs)
+            seconds = round(fitted.seconds, 6)
+            ended(TrialState.COMPLETE, fitted.validation, epochs=fitted.epochs, seconds=seconds)
             if all(fitted.validation > other.validation for other in best.values()):
                 best.clear()
                 best[cell] = fitted
+        self.checkpoint(training).remove()
 
 
 def study_name(variant: Variant, search: Search) -> str:

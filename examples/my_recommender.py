@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from models.interactions import Interactions
-from models.losses import bpr, l2_batch
+from models.losses import bpr, l2_batch, margins
 from models.parameters import xavier
 from models.recommender import ANY_MODALITY
 from models.registry import register
@@ -53,4 +53,4 @@ class MyRecommender(PairwiseRecommender):
         """BPR loss of a batch of triples, each ``[batch_size]``."""
         user, item = self.forward()
         user, pos, neg = user[users], item[pos_items], item[neg_items]
-        return bpr((user * pos).sum(1), (user * neg).sum(1)) + self.reg * l2_batch(user, pos, neg)
+        return bpr(margins(user, pos, neg)) + self.reg * l2_batch(user, pos, neg)

@@ -16,8 +16,8 @@ from typing_extensions import Unpack
 from models.errors import UsageError
 from models.interactions import Interactions
 from models.item_graph import co_interaction_graph
-from models.losses import bpr, l2_batch
-from models.parameters import xavier
+from models.losses import bpr, contrast, l2_batch, margins
+from models.parameters import lookup, xavier
 from models.pooling import pool
 from models.propagation import SparseMatrix, inverse_sqrt
 from models.recommender import ANY_MODALITY
@@ -226,23 +226,25 @@ class HUIGN(PairwiseRecommender):
 
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR, entropy, dependence and norm terms for triples of three vectors ``[batch_size]``."""
-        user = self.user_embedding[users]
-        pos, neg = self.item_embedding[pos_items], self.item_embedding[neg_items]
-        pos_scores, neg_scores = (user * pos).sum(1), (user * neg).sum(1)
         if not self.modality_names:
-            return bpr(pos_scores, neg_scores) + self.reg * self.penalty(user, pos, neg)
+            tables = self.user_embedding, self.item_embedding
+            margin, norm = contrast(*tables, users, pos_items, neg_items)
+            return bpr(margin) + self.reg * norm
+        user = lookup(self.user_embedding, users)
+        pos, neg = lookup(self.item_embedding, pos_items), lookup(self.item_embedding, neg_items)
         intents = self.intents()
         gamma = intents.assignments[0].flatten(1)  # [M, num_modalities * K_1]
-        difference = (gamma[pos_items] - gamma[neg_items]) @ intents.mixing()  # V_p - V_n
-        preferences = [table[users] for table in self.preferences]
+        shift = lookup(gamma, pos_items) - lookup(gamma, neg_items)
+        difference = shift @ intents.mixing()  # V_p - V_n
+        preferences = [lookup(table, users) for table in self.preferences]
         preference = torch.stack(preferences).sum(0)  # [batch_size, sum K]
-        pos_scores = pos_scores + (preference * difference).sum(1)
+        margin = margins(user, pos, neg) + torch.linalg.vecdot(preference, difference)
         entropy_weight = self.reg if self.entropy_weight is None else self.entropy_weight
         independence_weight = (
             self.reg if self.independence_weight is None else self.independence_weight
         )
         return (
-            bpr(pos_scores, neg_scores)
+            bpr(margin)
             + self.reg * self.penalty(user, pos, neg, *preferences)
             + entropy_weight * torch.stack(self.entropies(intents)).sum()
             + independence_weight * torch.stack(self.dependences(intents)).sum()

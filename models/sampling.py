@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.interactions import Interactions
+from models.parameters import lookup
 
 DENSE_LIMIT = 400_000_000
 """Largest ``num_users * num_items`` kept as a table of one byte per pair."""
@@ -52,8 +53,7 @@ class NegativeSampler:
     def _is_positive(self, users: Tensor, items: Tensor) -> Tensor:
         if self._observed is None:
             return self._pairs.contains(users, items)
-        observed: Tensor = self._observed[users * self.num_items + items]
-        return observed
+        return lookup(self._observed, users * self.num_items + items)
 
 
 def triples(
@@ -64,7 +64,7 @@ def triples(
     Shuffling and sampling happen once for the whole epoch, so a step is three slices.
     """
     order = torch.randperm(len(train), generator=generator, device=train.device)
-    users, pos_items = train.users[order], train.items[order]
+    users, pos_items = lookup(train.users, order), lookup(train.items, order)
     neg_items = sampler.sample(users, generator)
     for start in range(0, len(train), batch_size):
         step = slice(start, start + batch_size)

@@ -6,12 +6,14 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from models.checkpoint import Checkpoint, random_state, set_random_state
 from models.errors import DivergedError
 from models.interactions import Interactions
 from models.recommender import Recommender, Validate
@@ -52,6 +54,10 @@ class TrainedRecommender(Recommender, nn.Module):
         "learning_rate": (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
         "reg": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     }
+
+    checkpoint: Checkpoint | None = None
+    """Where :meth:`fit` goes on from, and what it keeps up to date: the outcome is that of training
+    without interruption."""
 
     loss: Callable[..., Tensor]
     """A method of the subclass: from the tensors of a batch to the scalar that a step minimises."""
@@ -141,9 +147,29 @@ class TrainedRecommender(Recommender, nn.Module):
         seed = self.seed if self.sampling_seed is None else self.sampling_seed
         generator = torch.Generator(train.device).manual_seed(seed)
         optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
-        best_score, best_epoch, best_state = -math.inf, 0, {}
+        best = Best()
         self.history = []
-        for epoch in range(1, self.epochs + 1):
+
+        def state() -> dict[str, Any]:
+            return {
+                "parameters": self.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "best": vars(best),
+                "history": self.history,
+                "sampling": generator.get_state(),
+                "random": random_state(train.device),
+            }
+
+        if self.checkpoint is not None and (before := self.checkpoint.load()) is not None:
+            self.load_state_dict(before["parameters"])
+            optimizer.load_state_dict(before["optimizer"])
+            best, self.history = Best(**before["best"]), before["history"]
+            generator.set_state(before["sampling"])
+            set_random_state(train.device, before["random"])
+
+        while len(self.history) < self.epochs and not (
+            validate is not None and len(self.history) - best.epoch >= self.patience
+        ):
             started = time.perf_counter()
             self.train()
             losses = []
@@ -154,6 +180,7 @@ class TrainedRecommender(Recommender, nn.Module):
                 optimizer.step()
                 losses.append(loss.detach())
             mean_loss = float(torch.stack(losses).mean())  # the epoch's one wait for the device
+            epoch = len(self.history) + 1
             if not math.isfinite(mean_loss):
                 raise DivergedError(f"loss is {mean_loss} in epoch {epoch} of {self!r}")
             self.eval()
@@ -161,14 +188,29 @@ class TrainedRecommender(Recommender, nn.Module):
             self.history.append(row)
             if validate is not None:
                 row["validation"] = score = validate(self)
-                if score > best_score:
-                    best_score, best_epoch = score, epoch
-                    best_state = {name: value.clone() for name, value in self.state_dict().items()}
+                if score > best.score:
+                    weights = {name: value.clone() for name, value in self.state_dict().items()}
+                    best = Best(score, epoch, weights)
             row["seconds"] = time.perf_counter() - started
-            if validate is not None and epoch - best_epoch >= self.patience:
-                break
-        if best_state:
-            self.load_state_dict(best_state)
+            if self.checkpoint is not None:
+                self.checkpoint.save(state)
+        if best.weights:
+            self.load_state_dict(best.weights)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch with the highest validation score so far.
+
+    Args:
+        score: Its validation score.
+        epoch: Its number, from 1.
+        weights: The state of the model after it.
+    """
+
+    score: float = -math.inf
+    epoch: int = 0
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class PairwiseRecommender(TrainedRecommender):

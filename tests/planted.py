@@ -41,11 +41,15 @@ class Bench:
         return self.root / "plugins"
 
     def add(
-        self, name: str, modalities: Sequence[str] = ("textual", "visual"), shipped: bool = True
+        self,
+        name: str,
+        modalities: Sequence[str] = ("textual", "visual"),
+        shipped: bool = True,
+        num_items: int = ITEMS,
     ) -> Path:
         """Users like items of their own parity; the features tell the parity, up to noise."""
         generator = np.random.default_rng(0)
-        users, items = np.nonzero((np.arange(USERS)[:, None] + np.arange(ITEMS)) % 2 == 0)
+        users, items = np.nonzero((np.arange(USERS)[:, None] + np.arange(num_items)) % 2 == 0)
         kept = generator.random(len(users)) < 0.6
         users, items = users[kept], items[kept]
         labels = generator.choice(3, len(users), p=(0.7, 0.15, 0.15))
@@ -56,8 +60,8 @@ class Bench:
         lines += ["\t".join(map(str, row)) for row in zip(*columns, strict=True)]
         (folder / f"{name}.inter").write_text("\n".join(lines) + "\n")
         for modality in modalities:
-            noise = generator.normal(size=(ITEMS, 4))
-            parity = np.eye(2)[np.arange(ITEMS) % 2] @ np.ones((2, 4)) * 0.1
+            noise = generator.normal(size=(num_items, 4))
+            parity = np.eye(2)[np.arange(num_items) % 2] @ np.ones((2, 4)) * 0.1
             np.save(folder / f"{modality}_feat.npy", (parity + noise).astype(np.float32))
         return folder
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import sys
 import types
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,70 +17,251 @@ import pytest
 import torch
 from planted import ITEMS, USERS, Bench, numbers, small_bench
 
+from benchmark import recommend, stored_models
 from benchmark.datasets import Dataset, load
-from benchmark.splits import TEST, TRAIN, Split
+from benchmark.splits import TEST, TRAIN, Split, split, split_items
 from benchmark.task import Settings, Task
-from benchmark.tuning import Tuner
+from benchmark.tuning import Tuned, Tuner
+from models.edges import Edges
 from models.interactions import Interactions
-from models.registry import model_class
+from models.propagation import SparseMatrix
+from models.registry import discover, model_class, registered
+from models.sampling import NegativeSampler
 
-MODELS = ("bpr_mf", "vbpr", "huign", "popularity", "ease")
-CALL = ("--models", *MODELS, "--dataset", "toy", "--seeds", "2")
+for folder in ("models", "baselines"):
+    discover(Path(__file__).parents[1] / folder)
+
+MODELS = sorted(registered())
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
+    bench = small_bench(tmp_path, monkeypatch)
+    monkeypatch.setattr("benchmark.suite.write_outputs", lambda *_: None)
+    monkeypatch.setattr("benchmark.experiments.MISSING_RATES", (0.6,))
+    monkeypatch.setattr("benchmark.experiments.STRUCTURES", ((32, 8, 4), (8, 4)))
+    return bench
 
 
-def replace_test_labels(bench: Bench) -> int:
-    """Give every test pair another item that its user has nothing to do with; how many."""
-    path = bench.data / "toy" / "toy.inter"
-    inter = pd.read_csv(path, sep="\t")
+Replace = Callable[[pd.DataFrame, Dataset], int]
+"""Replaces test pairs in the table of a data set; how many."""
+
+
+def other_items(inter: pd.DataFrame, dataset: Dataset) -> int:
+    """Every test pair has another item that its user has nothing to do with."""
     known = set(zip(inter["userID"], inter["itemID"], strict=True))
-    changed = 0
-    for row in inter.index[inter["x_label"] == TEST]:
+    rows = inter.index[inter["x_label"] == TEST]
+    for row in rows:
         user, item = int(inter.loc[row, "userID"]), int(inter.loc[row, "itemID"])
         new = next(
             i % ITEMS for i in range(item + 1, item + ITEMS) if (user, i % ITEMS) not in known
         )
         known.add((user, new))
         inter.loc[row, "itemID"] = new
-        changed += 1
-    inter.to_csv(path, sep="\t", index=False)
-    return changed
+    return len(rows)
 
 
-def test_training_and_tuning_are_blind_to_the_test_labels(bench: Bench) -> None:
-    assert bench.run(*CALL) == 0
+def other_users(inter: pd.DataFrame, dataset: Dataset) -> int:
+    """Every item held out for the test is liked by those who did not like it."""
+    parts = split_items(dataset.users, dataset.items, 0)
+    rows = inter.index[np.isin(inter["itemID"], dataset.items[parts == TEST])]
+    inter.loc[rows, "userID"] = (inter.loc[rows, "userID"] + 1) % USERS
+    return len(rows)
+
+
+def another(bench: Bench, dataset: str, replace: Replace, **options: int) -> Bench:
+    """The same data but for the test labels."""
     other = Bench(bench.root / "other")
-    other.add("toy")
-    assert replace_test_labels(other) > 50
-    assert other.run(*CALL) == 0
-    assert load("toy", bench.data).fingerprint != load("toy", other.data).fingerprint
+    path = other.add(dataset, **options) / f"{dataset}.inter"
+    inter = pd.read_csv(path, sep="\t")
+    assert replace(inter, load(dataset, bench.data)) > 50
+    inter.to_csv(path, sep="\t", index=False)
+    assert load(dataset, bench.data).fingerprint != load(dataset, other.data).fingerprint
+    return other
 
-    trials, others = (each.rows("toy", "trials") for each in (bench, other))
+
+def history(bench: Bench, folder: str, row: dict[str, str]) -> str | None:
+    """What happened in the epochs of a run, but for the seconds."""
+    path = bench.results / folder / "history" / f"{row['run_id']}.csv"
+    return pd.read_csv(path).drop(columns="seconds").to_csv() if path.exists() else None
+
+
+def intents(bench: Bench, folder: str, row: dict[str, str]) -> list[bytes]:
+    """What a run of HUIGN keeps for Figure 4."""
+    paths = (bench.results / folder / "intents").glob(f"{row['run_id']}.*")
+    return [path.read_bytes() for path in sorted(paths)]
+
+
+def check_blind(one: Bench, other: Bench, folder: str) -> None:
+    """All that is stored but the numbers of the test is the same to the last digit."""
+    trials, others = (each.rows(folder, "trials") for each in (one, other))
     assert len(trials) == len(others) > 0
-    for one, two in zip(trials, others, strict=True):
-        told = set(one) - {"run_id", "seconds"}
-        assert {name: one[name] for name in told} == {name: two[name] for name in told}
+    for each, same in zip(trials, others, strict=True):
+        told = set(each) - {"run_id", "seconds"}
+        assert {name: each[name] for name in told} == {name: same[name] for name in told}
 
-    runs, other_runs = (numbers(each.rows("toy")) for each in (bench, other))
+    runs, other_runs = (numbers(each.rows(folder)) for each in (one, other))
     assert runs.keys() == other_runs.keys()
     for key, row in runs.items():
+        same = other_runs[key]
         tested = {name for name in row if "@" in name and name != "validation_recall@10"}
         told = set(row) - tested - {"run_id", "study", "data_fingerprint"}
         assert {"params", "validation_recall@10", "epochs"} <= told
-        assert {name: row[name] for name in told} == {name: other_runs[key][name] for name in told}
-        assert any(row[name] != other_runs[key][name] for name in tested)
-        histories = [
-            each.results / "toy" / "history" / f"{each_row['run_id']}.csv"
-            for each, each_row in ((bench, row), (other, other_runs[key]))
-        ]
-        assert histories[0].exists() == histories[1].exists()
-        if histories[0].exists():
-            frames = [pd.read_csv(path).drop(columns="seconds") for path in histories]
-            pd.testing.assert_frame_equal(frames[0], frames[1], check_exact=True)
+        assert {name: row[name] for name in told} == {name: same[name] for name in told}
+        assert any(row[name] != same[name] for name in tested)
+        for kept in (history, intents):
+            assert kept(one, folder, row) == kept(other, folder, same)
+    assert any(history(one, folder, row) for row in runs.values())
+    assert any(intents(one, folder, row) for row in runs.values()) == ("HUIGN" in str(runs))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("--models", *MODELS),
+        ("--models", "huign", "--experiments", "table3", "table4"),
+        ("--models", "vbpr", "--experiments", "missing"),
+    ],
+    ids=["all models", "structures and modalities", "missing modalities"],
+)
+def test_training_and_tuning_are_blind_to_the_test_labels(
+    bench: Bench, call: Sequence[str]
+) -> None:
+    other = another(bench, "toy", other_items)
+    for each in (bench, other):
+        assert each.run(*call, "--dataset", "toy") == 0
+    check_blind(bench, other, "toy")
+
+
+def test_and_to_those_of_cold_items(bench: Bench) -> None:
+    bench.add("wide", num_items=100)  # so that ten are held out
+    other = another(bench, "wide", other_users, num_items=100)
+    call = ("--models", "bpr_mf", "duif", "huign", "--dataset", "wide", "--ks", "5", "10")
+    for each in (bench, other):
+        assert each.run(*call, "--split-method", "cold_items") == 0
+    check_blind(bench, other, "wide-cold_items")
+
+
+def test_what_is_recommended_and_kept_is_blind_to_them(bench: Bench) -> None:
+    """Weights and lists are the same, unless test items of a user are to be left out."""
+    other, listed = another(bench, "toy", other_items), defaultdict(list)
+    weights = []
+    for each in (bench, other):
+        assert each.run("--models", "huign", "--dataset", "toy", "--seeds", "3") == 0
+        for exclude in ("known", "nothing", "seen"):
+            out = each.root / f"{exclude}.csv"
+            call = ("--dataset", "toy", "--model", "huign", "--users", "all")
+            options = ("--exclude", exclude, "--out", str(out))
+            assert recommend.main(each.arguments(*call, *options)) == 0
+            listed[exclude].append(out.read_bytes())
+        [path] = (each.results / "toy" / "models").glob("*/model.safetensors")
+        weights.append((path.parent.name[-2:], path.read_bytes()))  # the seed that was chosen
+    assert weights[0] == weights[1]
+    assert listed["known"][0] == listed["known"][1]
+    assert listed["nothing"][0] == listed["nothing"][1]
+    assert listed["seen"][0] != listed["seen"][1]
+
+
+def fingerprint(*values: object) -> str:
+    """A digest of tensors, arrays and sparse matrices, within data as well, to the last bit."""
+    told = hashlib.sha256()
+    for value in values:
+        if isinstance(value, Interactions):
+            parts = (value.users, value.items, *value.features.values())
+            value = (value.num_users, value.num_items, [*value.features], *map(fingerprint, parts))
+        elif isinstance(value, (torch.Tensor, np.ndarray)):
+            value = (value.shape, np.asarray(value).tobytes())
+        elif hasattr(value, "indptr"):
+            value = fingerprint(value.indptr, value.indices, value.data)
+        told.update(repr(value).encode())
+    return told.hexdigest()
+
+
+CANARY = ITEMS
+"""An item that is in the test labels of everybody and nowhere else."""
+
+
+def with_canary(bench: Bench) -> Bench:
+    """The data of ``toy`` with one more item, and beside them the same with other test labels."""
+    bench.add("sung", num_items=ITEMS + 1)
+    other = Bench(bench.root / "other")
+    other.add("sung", num_items=ITEMS + 1)
+    for each in (bench, other):
+        path = each.data / "sung" / "sung.inter"
+        inter = pd.read_csv(path, sep="\t")
+        inter = inter[inter["itemID"] != CANARY]
+        if each is other:
+            sung = {"userID": range(USERS), "itemID": CANARY, "x_label": TEST}
+            inter = pd.concat([inter[inter["x_label"] != TEST], pd.DataFrame(sung)])
+        inter.to_csv(path, sep="\t", index=False)
+    dataset = load("sung", other.data)
+    assert dataset.labels is not None
+    assert set(dataset.items[dataset.labels == TEST]) == {CANARY}
+    return other
+
+
+def recorded(bench: Bench, models: Sequence[str]) -> dict[str, list[str]]:
+    """Digests of all that models are given and make of it, until the test data are looked at."""
+    found = defaultdict[str, list[str]](list)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def record(kind: str, cls: type, method: str, of: Callable[..., object]) -> None:
+            original = getattr(cls, method)
+
+            def watched(*arguments: Any, **named: Any) -> Any:
+                outcome = original(*arguments, **named)
+                found[kind].append(fingerprint(of(outcome, *arguments)))
+                return outcome
+
+            patch.setattr(cls, method, watched)
+
+        def given(_: object, __: object, train: object, *more: object) -> object:
+            return fingerprint(train)
+
+        for name in models:
+            record("data and features", model_class(name), "fit", given)
+        record("graphs", SparseMatrix, "__init__", lambda _, __, matrix, *___: matrix)
+        record("graphs", Edges, "__init__", lambda _, __, *about: fingerprint(*about))
+        record("samples", NegativeSampler, "sample", lambda drawn, *_: drawn)
+
+        def chosen(tuned: Tuned, *_: object) -> object:
+            return repr(tuned.params)
+
+        record("choices", Tuner, "tune", chosen)
+
+        def unwanted(*_: object) -> None:
+            raise RuntimeError("as far as this test goes")
+
+        patch.setattr(Task, "test", unwanted)
+        call = ("--models", *models, "--dataset", "sung", "--preset", "paper")
+        assert bench.run(*call) == 1
+    rows = bench.rows("sung")
+    assert [row["reason"].partition(": ")[2] for row in rows] == ["as far as this test goes"] * len(
+        models
+    )
+    return dict(found)
+
+
+def test_a_canary_among_the_test_labels_changes_nothing(bench: Bench) -> None:
+    other = with_canary(bench)
+    one, same = (recorded(each, MODELS) for each in (bench, other))
+    assert set(one) == {"data and features", "graphs", "samples", "choices"}
+    assert same == one
+
+
+def test_a_canary_that_got_out_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = with_canary(bench)
+
+    def leaky(*arguments: Any) -> Split:
+        parts = split(*arguments)
+        return Split(parts.train.union(parts.test), parts.validation, parts.test)
+
+    models = ("lightgcn", "disengcn", "popularity")
+    one = recorded(bench, models)
+    monkeypatch.setattr("benchmark.task.split", leaky)
+    same = recorded(other, models)
+    for kind in ("data and features", "graphs", "samples"):
+        assert not set(one[kind]) & set(same[kind])
 
 
 def reachable(*start: object) -> Iterator[object]:
@@ -125,7 +308,24 @@ def test_the_walk_finds_what_is_hidden() -> None:
         assert set(range(1000, 1010)) <= found
 
 
-def test_no_test_pair_is_within_reach(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def watch(
+    monkeypatch: pytest.MonkeyPatch, owner: object, name: str, look: Callable[..., None]
+) -> None:
+    """Have somebody look at what a method or function is called with."""
+    original = getattr(owner, name)
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        look(*arguments, *named.values())
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, watched)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_test_pair_is_within_reach(
+    bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of the model, of what it is given, of the tuner, of what keeps and loads a model."""
     dataset = load("toy", bench.data)
     assert dataset.labels is not None
     keys = dataset.users * ITEMS + dataset.items
@@ -133,31 +333,33 @@ def test_no_test_pair_is_within_reach(bench: Bench, monkeypatch: pytest.MonkeyPa
     spied: list[str] = []
 
     def look(who: object, *more: object) -> None:
+        if spied.count(type(who).__name__) == 2:  # of many trials, which are all alike
+            return
         objects = list(reachable(who, *more))
         whole = (Task, Settings, Dataset, Split)
         assert not [each for each in objects if issubclass(type(each), whole)]
         holders = [pairs_in(each) for each in objects]
         assert any(train <= found for found in holders)  # this is how a leak would look
-        # ranges of small numbers hold every pair and so tell nothing
+        # all numbers up to some limit, as a permutation holds them, tell nothing
         assert not [
             found
             for found in holders
-            if len(found & test) > len(test) / 2 and len(found) < USERS * ITEMS * 0.9
+            if len(found & test) > len(test) / 2 and len(found) < 0.9 * max(found)
         ]
         spied.append(type(who).__name__)
 
-    def spy(cls: type, method: str) -> None:
-        original = getattr(cls, method)
-
-        def watched(*arguments: Any, **named: Any) -> Any:
-            look(*arguments, *named.values())
-            return original(*arguments, **named)
-
-        monkeypatch.setattr(cls, method, watched)
-
-    spy(model_class("bpr_mf"), "fit")
-    spy(model_class("popularity"), "fit")
-    spy(Tuner, "tune")
-    assert bench.run("--models", "bpr_mf", "popularity", "--dataset", "toy") == 0
-    # each is tuned, two trials of the first
-    assert spied == ["Tuner", "BPRMF", "BPRMF", "Tuner", "Popularity"]
+    cls = model_class(name)
+    watch(monkeypatch, cls, "fit", look)
+    watch(monkeypatch, Tuner, "tune", look)
+    watch(monkeypatch, stored_models, "save", lambda _, *more: look(*more))
+    watch(monkeypatch, stored_models, "load", lambda _, *more: look(*more))
+    assert bench.run("--models", name, "--dataset", "toy", "--preset", "paper") == 0
+    assert spied[0] == "Tuner"
+    assert cls.__name__ in spied
+    spied.clear()
+    out = ("--out", str(bench.root / "out.csv"))
+    call = bench.arguments("--dataset", "toy", "--model", name, "--users", "0", *out)
+    assert recommend.main(call) == 0
+    assert recommend.main(call) == 0
+    assert spied[0] == cls.__name__
+    assert {"str", "Interactions"} <= set(spied)  # what is saved and loaded begins with

@@ -50,7 +50,7 @@ def test_golden(fill: Fill) -> None:
 
     users, pos, neg = torch.tensor([[0, 0, 3], [1, 2, 4], [2, 1, 0]]).T
     scores = model.score(torch.arange(3))
-    close(bpr(scores[users, pos], scores[users, neg]), 0.620742)
+    close(bpr(scores[users, pos] - scores[users, neg]), 0.620742)
     tables = (model.user_embedding, model.item_embedding, model.item_embedding)
     rows = [table[ids] for table, ids in zip(tables, (users, pos, neg), strict=True)]
     close(model.penalty(*rows, model.preferences[0][users]).detach(), 0.252307)
@@ -115,7 +115,7 @@ def test_loss_terms_against_those_of_the_paper() -> None:
         for rows in (model.user_embedding[users], ids, model.preferences[0][users])
     )
     terms = [*model.entropies(intents), *model.dependences(intents)]
-    expected = float(bpr(scores[users, pos], scores[users, neg])) + 0.3 * (
+    expected = float(bpr(scores[users, pos] - scores[users, neg])) + 0.3 * (
         penalty + sum(float(term.detach()) for term in terms)
     )
     assert model.loss(*BATCH).item() == pytest.approx(expected)

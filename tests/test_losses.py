@@ -5,26 +5,30 @@ from math import exp, log
 import pytest
 import torch
 
-from models.losses import bpr, l2_batch
+from models.losses import bpr, contrast, l2_batch, margins
 
 
 def test_bpr_of_equal_scores_is_ln_2() -> None:
-    scores = torch.tensor([-3.0, 0.0, 7.0])
-    assert bpr(scores, scores).item() == pytest.approx(log(2))
+    assert bpr(torch.zeros(3)).item() == pytest.approx(log(2))
 
 
 def test_bpr_by_hand() -> None:
-    found = bpr(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 1.0]))
+    found = bpr(torch.tensor([2.0, -1.0]))
     assert found.item() == pytest.approx((log(1 + exp(-2)) + log(1 + exp(1))) / 2)
 
 
 @pytest.mark.parametrize(("margin", "loss", "slope"), [(1000.0, 0.0, 0.0), (-1000.0, 1000.0, -1.0)])
 def test_bpr_at_extreme_margins(margin: float, loss: float, slope: float) -> None:
-    pos_scores = torch.tensor([margin], requires_grad=True)
-    found = bpr(pos_scores, torch.zeros(1))
-    (gradient,) = torch.autograd.grad(found, pos_scores)
+    given = torch.tensor([margin], requires_grad=True)
+    found = bpr(given)
+    (gradient,) = torch.autograd.grad(found, given)
     assert found.item() == pytest.approx(loss)
     assert gradient.item() == pytest.approx(slope)
+
+
+def test_margins_by_hand() -> None:
+    user, pos, neg = torch.tensor([[1.0, 2.0], [3.0, 0.5]]), torch.eye(2), torch.ones(2, 2)
+    assert margins(user, pos, neg).tolist() == [1 - 3, 0.5 - 3.5]
 
 
 def test_l2_batch_by_hand() -> None:
@@ -36,7 +40,21 @@ def test_l2_batch_by_hand() -> None:
 
 def test_gradients() -> None:
     generator = torch.Generator().manual_seed(0)
-    a, b = torch.randn(2, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    a = torch.randn(5, generator=generator, dtype=torch.float64, requires_grad=True)
     matrix = torch.randn(5, 3, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(bpr, (a, b))
+    assert torch.autograd.gradcheck(bpr, (a,))
     assert torch.autograd.gradcheck(l2_batch, (a, matrix))
+
+
+def test_contrast_is_margins_and_norm_with_their_gradients() -> None:
+    generator = torch.Generator().manual_seed(0)
+    users, items = (
+        torch.randn(size, 3, generator=generator, dtype=torch.float64).requires_grad_()
+        for size in (4, 6)
+    )
+    ids = torch.tensor([[3, 0, 3, 1], [5, 2, 2, 0], [1, 2, 5, 5]])
+    rows = users[ids[0]], items[ids[1]], items[ids[2]]
+    found = contrast(users, items, *ids)
+    for value, expected in zip(found, (margins(*rows), l2_batch(*rows)), strict=True):
+        torch.testing.assert_close(value, expected)
+    assert torch.autograd.gradcheck(lambda *tables: contrast(*tables, *ids), (users, items))

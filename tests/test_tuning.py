@@ -392,8 +392,8 @@ def test_fit_prunes_only_when_the_study_says_so(tuner: Tuner) -> None:
 
     plan({(1, 1): [0.1, 0.2, 0.3]})
     with pytest.raises(TrialPruned):
-        tuner.fit("x", Scripted(a=1, b=1), Stop())  # type: ignore[arg-type]
-    assert tuner.fit("x", Scripted(a=1, b=1)).epochs == 3
+        tuner.fit("x", Scripted(a=1, b=1), "x", Stop())  # type: ignore[arg-type]
+    assert tuner.fit("x", Scripted(a=1, b=1), "x").epochs == 3
 
 
 def pairs(count: int, users: int = 50) -> Interactions:

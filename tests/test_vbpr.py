@@ -49,7 +49,7 @@ def test_golden(fill: Fill) -> None:
     scores = model.eval().score(torch.arange(2))
     torch.testing.assert_close(scores, expected, rtol=0, atol=1e-6)
     users, pos, neg = torch.tensor([[0, 0, 1], [1, 2, 0]]).T
-    assert bpr(scores[users, pos], scores[users, neg]).item() == pytest.approx(0.702550, abs=1e-6)
+    assert bpr(scores[users, pos] - scores[users, neg]).item() == pytest.approx(0.702550, abs=1e-6)
     model.reg = 0.0
     assert model.loss(users, pos, neg).item() == pytest.approx(0.702550, abs=1e-6)
 

@@ -20,6 +20,7 @@ from benchmark.outputs.layout import (
     remove,
     save,
 )
+from benchmark.presets import EXACT
 from benchmark.protocols import PROTOCOLS
 from benchmark.record import Record
 from benchmark.store import SINCE_THEN
@@ -196,11 +197,13 @@ def caption(runs: pd.DataFrame) -> str:
     """What the numbers are: data, split, features, budget, protocol and seeds."""
     told = {**SINCE_THEN, **runs.iloc[0]}
     seeds = max(runs[runs["status"] == "ok"].groupby("variant")["seed"].nunique(), default=0)
+    precision = told["matmul_precision"] or EXACT
+    rough = "" if precision == EXACT else f", {precision} precision"
     over = f"mean ± standard deviation over {seeds} seeds of {varied(told)}"
     return (
         f"Test data of {told['dataset']} (fingerprint {told['data_fingerprint']}), split "
         f"{split(told)}; features {told['modalities']}, scaling {told['feature_scaling']}; preset "
-        f"{told['preset']}, protocol {told['evaluation_protocol']}; "
+        f"{told['preset']}, protocol {told['evaluation_protocol']}{rough}; "
         f"{over if seeds > 1 else f'{seeds} seed' + 's' * (seeds == 0)}."
     )
 

@@ -93,6 +93,7 @@ def command(record: Record, models: Iterable[str], experiment: str) -> str:
         "split_seed": defaults["split_seed"] if shipped else int(identity["split_seed"]),
         "modalities": None if all_of_them else modalities,
         "feature_scaling": identity["feature_scaling"],
+        "matmul_precision": identity["matmul_precision"],
         "ks": list(record.ks),
         "results_root": record.folder.parent,
     }

@@ -33,7 +33,7 @@ def loss_on(train: Interactions) -> Loss:
         user, pos, neg = (x[rows] for rows in nodes)
         penalty = l2_batch(*(model.embedding[rows] for rows in nodes))
         penalty = penalty + sum(w.square().sum() for w in model.weights) / (2 * len(users))
-        ranking = bpr((user * pos).sum(1), (user * neg).sum(1))
+        ranking = bpr((user * pos).sum(1) - (user * neg).sum(1))
         total: Tensor = ranking + model.reg * penalty
         return total
 

@@ -51,7 +51,7 @@ def loss_on(train: Interactions, min_co_users: int) -> Loss:
         pos_scores = (user * pos).sum(1) + (intents * summed[pos_items]).sum(1)
         neg_scores = (user * neg).sum(1) + (intents * summed[neg_items]).sum(1)
         norms = l2_batch(user, pos, neg, *preferences)
-        found: Tensor = bpr(pos_scores, neg_scores) + model.reg * (norms + others)
+        found: Tensor = bpr(pos_scores - neg_scores) + model.reg * (norms + others)
         return found
 
     return loss

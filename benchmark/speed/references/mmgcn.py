@@ -34,7 +34,7 @@ def loss_on(train: Interactions) -> Loss:
             total = total + x
         user = total[users]
         pos, neg = total[train.num_users + pos_items], total[train.num_users + neg_items]
-        ranking = bpr((user * pos).sum(1), (user * neg).sum(1))
+        ranking = bpr((user * pos).sum(1) - (user * neg).sum(1))
         found: Tensor = ranking + model.reg * model.penalty(users, pos_items, neg_items)
         return found
 

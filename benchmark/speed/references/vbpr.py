@@ -23,6 +23,6 @@ def loss(model: Any, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Ten
 
     rows = [model.item_embedding[items] for items in (pos_items, neg_items)]
     biases = [model.item_bias[items] for items in (pos_items, neg_items)]
-    ranking = bpr(scores(pos_items), scores(neg_items))
+    ranking = bpr(scores(pos_items) - scores(neg_items))
     total: Tensor = ranking + model.reg * l2_batch(user, content, *rows, *biases)
     return total
