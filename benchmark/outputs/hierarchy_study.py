@@ -63,7 +63,7 @@ def study(experiment: Experiment, record: Record) -> pd.DataFrame:
         least = json.loads(runs.set_index("run_id").loc[first, "params"])["min_co_users"]
         given = pd.DataFrame(of_features(record, kept[first], truth, least))
         cells = pd.concat([cells, references(given)], ignore_index=True)
-    deviations = [name for name in cells if str(name).endswith("_sd")]
+    deviations = [name for name in map(str, cells) if name.endswith("_sd")]
     cells[deviations] = cells[deviations].fillna(0)
     cells["runs"] = cells.pop("runs").fillna("")  # the last column
     return cells
@@ -125,5 +125,5 @@ def references(given: pd.DataFrame) -> pd.DataFrame:
     rows = pd.concat([given, dealt]).pivot_table(
         index="items_by", columns="level", values=["nmi", "purity"], sort=False
     )
-    rows.columns = [f"{name}@{level}" for name, level in rows]
+    rows.columns = rows.columns.map("{0[0]}@{0[1]}".format)
     return rows.rename_axis("structure").reset_index().assign(variant=CONTROL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -84,16 +85,15 @@ def on_recommending(found: pd.DataFrame, metric: str) -> Iterator[str]:
         found: Of :func:`benchmark.outputs.hierarchy_study.study`.
         metric: By which it is told.
     """
-    wide = by_form(found, metric)
-    values, none = wide.stack(), found.loc[found["structure"] == "no intents", metric]
-    if values.empty:
-        return
-    form, structure = values.idxmax()
+    best = highest(found[found["variant"] != CONTROL], metric)
+    none = found.loc[found["structure"] == "no intents", metric]
     against = "".join(
-        f"; without intents it is {value:.4f} ({percent(100 * (values.max() / value - 1))})"
+        f"; without intents it is {value:.4f} ({percent(100 * (best[metric] / value - 1))})"
         for value in none[none > 0]
     )
-    yield f"The highest {heading(metric)} is {values.max():.4f}, of {form} {structure}{against}."
+    name = f"{best['variant']} {best['structure']}"
+    yield f"The highest {heading(metric)} is {best[metric]:.4f}, of {name}{against}."
+    wide = by_form(found, metric)
     first, *deeper = wide
     for structure in deeper:
         change = (100 * (wide[structure] / wide[first].where(wide[first] > 0) - 1)).dropna()
@@ -113,7 +113,7 @@ def on_finding(found: pd.DataFrame) -> Iterator[str]:
         known, level = mine.dropna(subset=name), name.partition("@")[2]
         if known.empty:
             continue
-        best = known.loc[known[name].idxmax()]
+        best = highest(known, name)
         words = f"{best['variant']} {best['structure']} finds most, with an NMI of {best[name]:.2f}"
         others = controls.dropna(subset=name).set_index("structure")[name]
         told = ", ".join(f"{other} {value:.2f}" for other, value in others.items())
@@ -125,6 +125,12 @@ def on_finding(found: pd.DataFrame) -> Iterator[str]:
             f"has collapsed, to a JSD below {COLLAPSED}, in {len(flat)} of {len(known)}"
             f"{': ' * bool(which)}{which}."
         )
+
+
+def highest(rows: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """The row with the highest value of a column, the first of several."""
+    first: pd.Series[Any] = rows[rows[name] == rows[name].max()].iloc[0]
+    return first
 
 
 def by_form(found: pd.DataFrame, metric: str) -> pd.DataFrame:
