@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from planted import Bench, small_bench
+from planted import Bench
 from small_record import run, small_record, table_lines
 
 import baselines.vbpr  # noqa: F401  # its label
@@ -131,11 +131,6 @@ def test_figure3_draws_a_line_per_variant_over_the_edges() -> None:
     bars: list[Any] = list(behind.patches)
     assert [bar.get_height() for bar in bars] == [250, 200]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["> 3", "> 4"]
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 def test_all_experiments_from_one_study(bench: Bench) -> None:
