@@ -279,12 +279,16 @@ def reachable(*start: object) -> Iterator[object]:
         todo += gc.get_referents(each)
         if isinstance(each, torch.Tensor) and each._base is not None:
             todo.append(each._base)
+        if isinstance(each, torch.Tensor) and each.layout == torch.sparse_csr:
+            todo += [each.crow_indices(), each.col_indices(), each.values()]
 
 
 def pairs_in(each: object) -> set[int]:
     """User-item pairs, as ``user * num_items + item``, that an object may hold."""
     if isinstance(each, Interactions):
         return set((each.users * each.num_items + each.items).tolist())
+    if isinstance(each, torch.Tensor) and each.layout != torch.strided:
+        return set()  # its parts are looked at on their own
     if isinstance(each, (torch.Tensor, np.ndarray)):
         values = torch.as_tensor(each).flatten()
         if values.dtype == torch.bool and len(values) > 1:  # a table of all pairs

@@ -65,9 +65,9 @@ def unfinished(record: Record, experiment: Experiment) -> list[Variant]:
 
     A variant that failed or was skipped is not among them: it was run, and said why it ended.
     """
-    most, found = seeds(record), []
+    most, found, by_label = seeds(record), [], dict(iter(record.runs.groupby("variant")))
     for _, variant in experiment.cells:
-        runs = record.runs[record.runs["variant"] == variant.label]
+        runs = by_label.get(variant.label, record.runs[:0])
         random = any("seed" in json.loads(text) for text in runs.get("params", ()) if text)
         if runs.empty or (random and runs["seed"].nunique() < most):
             found.append(variant)
