@@ -7,7 +7,7 @@ from typing_extensions import Unpack
 
 from models.interactions import Interactions
 from models.losses import bpr, contrast
-from models.parameters import lookup, xavier
+from models.parameters import xavier
 from models.registry import register
 from models.training import PairwiseRecommender, Training
 
@@ -39,10 +39,6 @@ class BPRMF(PairwiseRecommender):
 
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR loss of a batch of triples, each ``[batch_size]``."""
-        user, pos, neg = (
-            lookup(self.user_embedding, users),
-            lookup(self.item_embedding, pos_items),
-            lookup(self.item_embedding, neg_items),
-        )  # each [batch_size, embedding_dim]
-        margins, norm = contrast(user, pos, neg)
+        tables = self.user_embedding, self.item_embedding
+        margins, norm = contrast(*tables, users, pos_items, neg_items)
         return bpr(margins) + self.reg * norm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import scipy.sparse as sp
@@ -134,19 +135,19 @@ class NGCF(PairwiseRecommender):
         """BPR loss of a batch of triples, each ``[batch_size]``, plus the form's regulariser."""
         num_users = len(self.user_embedding)
         nodes = torch.cat([users, num_users + pos_items, num_users + neg_items])
-        rows = torch.cat([lookup(layer, nodes) for layer in self.layers()], dim=1)
-        user, pos, neg = rows.chunk(3)  # each [batch_size, (num_layers + 1) * dim]
-        ranking = bpr(margins(user, pos, neg))
-        return ranking + self.reg * self.penalty(user, pos, neg)
+        # side by side they would be one matrix, whose parts' gradients have gaps between their rows
+        layers = [lookup(layer, nodes).chunk(3) for layer in self.layers()]
+        ranking = bpr(torch.stack([margins(*rows) for rows in layers]).sum(0))
+        return ranking + self.reg * self.penalty(layers)
 
-    def penalty(self, user: Tensor, pos: Tensor, neg: Tensor) -> Tensor:
-        """The form's regulariser of the final rows ``[batch_size, (num_layers + 1) * dim]``."""
+    def penalty(self, layers: Sequence[tuple[Tensor, ...]]) -> Tensor:
+        """The form's regulariser of users, positive and negative items of every layer."""
         if self.form == "official":
-            return l2_batch(user, pos, neg)
+            return torch.stack([l2_batch(*rows) for rows in layers]).sum()
+        batch_size = len(layers[0][0])
         if self.form == "recbole":
-            norms = torch.stack([rows.norm() for rows in (user, pos, neg)])
-            return norms.sum() / len(user)
-        dim = self.embedding_dim  # the first columns are E^(0)
+            norms = torch.stack([torch.stack([part.norm() for part in rows]) for rows in layers])
+            total: Tensor = torch.linalg.vector_norm(norms, dim=0).sum()
+            return total / batch_size
         weights = [weight.square().sum() for weight in (*self.sum_weights, *self.product_weights)]
-        ids = l2_batch(user[:, :dim], pos[:, :dim], neg[:, :dim])
-        return ids + torch.stack(weights).sum() / (2 * len(user))
+        return l2_batch(*layers[0]) + torch.stack(weights).sum() / (2 * batch_size)

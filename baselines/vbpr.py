@@ -81,8 +81,7 @@ class VBPR(PairwiseRecommender):
         Scores enter a pairwise loss only through their difference, and the projection is linear:
         it is applied to :math:`x_p - x_n`, or to all items where the batch is larger than that.
         """
-        user, content = lookup(self.user_embedding, users), lookup(self.user_content, users)
-        pos, neg = lookup(self.item_embedding, pos_items), lookup(self.item_embedding, neg_items)
+        content = lookup(self.user_content, users)
         pos_bias, neg_bias = lookup(self.item_bias, pos_items), lookup(self.item_bias, neg_items)
         # two products: a CPU takes a width of 64 + 1 badly
         if len(users) < len(self.features):
@@ -96,7 +95,8 @@ class VBPR(PairwiseRecommender):
                     self.features @ self.feature_bias,
                 )
             )
-        margins, norm = contrast(user, pos, neg)
+        tables = self.user_embedding, self.item_embedding
+        margins, norm = contrast(*tables, users, pos_items, neg_items)
         liking = torch.linalg.vecdot(content, projected)
         ranking = bpr(margins + liking + (bias.squeeze(1) + pos_bias - neg_bias))
         return ranking + self.reg * (norm + l2_batch(content, pos_bias, neg_bias))

@@ -42,6 +42,8 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
     Raises:
         UsageError: For a mistake in the call or in the data.
     """
+    import torch
+
     from benchmark.datasets import load
     from benchmark.determinism import demand_determinism
     from benchmark.experiments import default_models
@@ -60,6 +62,7 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
         model_class(name)
     if arguments.deterministic:
         demand_determinism()
+    torch.set_float32_matmul_precision(arguments.matmul_precision)
     preset = PRESETS[arguments.preset]
     settings = Settings(
         models=models,
@@ -73,6 +76,7 @@ def prepared(arguments: argparse.Namespace) -> list[Task]:
         feature_scaling=arguments.feature_scaling,
         split_method=arguments.split_method,
         split_seed=arguments.split_seed,
+        matmul_precision=arguments.matmul_precision,
         ks=sorted(set(arguments.ks)),
         results_root=arguments.results_root,
         storage=arguments.storage,

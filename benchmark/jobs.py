@@ -155,6 +155,7 @@ class Worker:
                 self.folders,
                 torch.get_num_threads(),
                 torch.are_deterministic_algorithms_enabled(),
+                torch.get_float32_matmul_precision(),
             ),
         )
         try:
@@ -228,6 +229,7 @@ def work(
     folders: Sequence[Path],
     threads: int,
     deterministic: bool,
+    precision: str,
 ) -> None:
     """What a process does: run the variants it is sent, and tell what happens."""
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -235,6 +237,7 @@ def work(
     Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
+    torch.set_float32_matmul_precision(precision)
     for folder in folders:
         discover(folder)
 

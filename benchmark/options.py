@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.presets import FEATURE_SCALING, PRESETS, SPLIT_METHODS
+from benchmark.presets import EXACT, FEATURE_SCALING, MATMUL_PRECISION, PRESETS, SPLIT_METHODS
 from benchmark.protocols import PROTOCOLS
 from models.errors import UsageError
 
@@ -55,6 +55,12 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
         "(default: quick)",
     )  # fmt: skip
     add_device(group)
+    group.add_argument(
+        "--matmul-precision", choices=MATMUL_PRECISION, default=EXACT,
+        help="of dense products: highest: float32; high: TensorFloat32 where a GPU has it; medium: "
+        "bfloat16 where the hardware has it; beside results at highest, precision.md tells what "
+        "it did to metrics and time (default: highest)",
+    )  # fmt: skip
     group.add_argument(
         "--deterministic", action="store_true",
         help="same results in every run on a GPU, too: a model that needs an operation torch has "

@@ -9,8 +9,9 @@ from typing import Any
 EXPERIMENTS = ("table2", "table3", "table4", "figure3", "figure4", "protocol")
 """The experiments of :mod:`benchmark.experiments` that ``--all`` runs."""
 
-ON_REQUEST = ("missing",)
-"""Those that are run only where ``--experiments`` names them: they take as long as all others."""
+ON_REQUEST = ("missing", "hierarchy")
+"""Those that are run only where ``--experiments`` names them: one takes as long as all others, one
+needs data with planted intents."""
 
 VARY = ("both", "initialisation", "sampling")
 """What ``--seeds`` varies; the seed of the other stays 0."""
@@ -20,6 +21,12 @@ COLD_ITEMS = "cold_items"
 
 SPLIT_METHODS = ("interactions", "per_user", COLD_ITEMS)
 """What :func:`benchmark.splits.split` offers, the default first."""
+
+EXACT = "highest"
+"""Dense products in single precision."""
+
+MATMUL_PRECISION = (EXACT, "high", "medium")
+"""How exact dense products are, as torch's ``set_float32_matmul_precision`` takes it."""
 
 FEATURE_SCALING = ("l2_row", "none", "zscore_col")
 """What :func:`benchmark.features.scale_features` offers."""

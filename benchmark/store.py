@@ -24,6 +24,7 @@ from filelock import FileLock
 from benchmark import repair
 from benchmark.evaluation import Evaluation
 from benchmark.foreign_files import check_file, read_arrays
+from benchmark.presets import EXACT
 from models.errors import UsageError
 
 PROTOCOL = 1
@@ -33,6 +34,7 @@ SINCE_THEN = {
     "split_method": "interactions",
     "evaluation_protocol": "corrected",
     "vary": "both",
+    "matmul_precision": EXACT,
     "switches": "",
     "damage": "",
 }

@@ -102,6 +102,7 @@ def task_of(row: Row, dataset: Dataset, results_root: Path, device: torch.device
             feature_scaling=value("feature_scaling"),
             split_method=value("split_method"),
             split_seed=0 if value("split_seed") == "shipped" else int(value("split_seed")),
+            matmul_precision=value("matmul_precision"),
             ks=[int(k) for k in value("ks").split()],
             results_root=results_root,
         )

@@ -15,6 +15,7 @@ from filelock import Timeout
 from rich.console import Console
 
 from benchmark import intents, popularity_groups
+from benchmark.capacity import affordable_jobs, needs, refusals
 from benchmark.code_version import code_version
 from benchmark.command import one_line
 from benchmark.damage import damaged, remaining
@@ -51,22 +52,33 @@ def run_suite(
         A line for each model that failed.
     """
     # one of several experiments may ask for the same variant
-    settings = task.settings
+    settings, failures = task.settings, list[str]()
     cells = [cell for experiment in task.experiments for cell in experiment.cells]
-    variants, failures = list({variant.label: variant for _, variant in cells}.values()), []
+    wanted = list({variant.label: variant for _, variant in cells}.values())
+    settle_threads()
+    quiet = cache(partial(task.tuner, reporter=Reporter(0, Console(quiet=True))))
+    needed = needs(task)
+    refused = refusals(task, needed)
+    skipped = [v for v in wanted if v.model in refused and not is_stored(v, task, quiet)]
+    variants = [v for v in wanted if v not in skipped]
     trainings = sum(
         (0 if v.tuned_as else grid_size(model_class(v.model), settings.preset, settings.trials))
         + seeds_of(v, settings.seeds)
         for v in variants
     )
-    settle_threads()
     try:
         with Reporter(trainings, console) as reporter:
+            for variant in skipped:
+                without_result(task, reporter, "skipped", variant, refused[variant.model])
             here, elsewhere = variants, list[Variant]()
             if jobs > 1:  # what is stored needs no other process
-                tuner = cache(partial(task.tuner, reporter=Reporter(0, Console(quiet=True))))
-                here = [v for v in variants if is_stored(v, task, tuner)]
+                here = [v for v in variants if is_stored(v, task, quiet)]
                 elsewhere = [v for v in variants if v not in here]
+                models = {v.model for v in elsewhere} & needed.keys()
+                fitting = affordable_jobs(jobs, [needed[each] for each in models], settings.device)
+                if fitting < jobs:
+                    reporter.line(f"only {fitting} of --jobs {jobs} fit into the memory there is")
+                    jobs = fitting
             run = runner(task, reporter)
             for variant in here:
                 failures += run(variant)
@@ -296,7 +308,7 @@ def train_and_test(
         popularity_groups.save(task.store, run_id, groups)
     if isinstance(fitted.model, TrainedRecommender):
         task.store.save_history(run_id, fitted.model.history)
-    if variant.model == PROPOSED and variant.tuned_as is None:
+    if variant.model == PROPOSED and (variant.tuned_as is None or task.planted):
         intents.save(task.store, run_id, fitted.model, task.dataset)
     task.store.append(
         "runs",

@@ -226,11 +226,12 @@ class HUIGN(PairwiseRecommender):
 
     def loss(self, users: Tensor, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """BPR, entropy, dependence and norm terms for triples of three vectors ``[batch_size]``."""
+        if not self.modality_names:
+            tables = self.user_embedding, self.item_embedding
+            margin, norm = contrast(*tables, users, pos_items, neg_items)
+            return bpr(margin) + self.reg * norm
         user = lookup(self.user_embedding, users)
         pos, neg = lookup(self.item_embedding, pos_items), lookup(self.item_embedding, neg_items)
-        if not self.modality_names:
-            margin, norm = contrast(user, pos, neg)
-            return bpr(margin) + self.reg * norm
         intents = self.intents()
         gamma = intents.assignments[0].flatten(1)  # [M, num_modalities * K_1]
         shift = lookup(gamma, pos_items) - lookup(gamma, neg_items)

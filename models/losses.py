@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.parameters import lookup
+
 
 def bpr(margins: Tensor) -> Tensor:
     r"""Mean pairwise ranking loss of Bayesian Personalized Ranking (Rendle et al., UAI 2009).
@@ -51,36 +53,45 @@ def l2_batch(*rows: Tensor) -> Tensor:
     return torch.stack([torch.dot(row, row) for row in flat]).sum() / (2 * len(rows[0]))
 
 
-def contrast(user: Tensor, pos: Tensor, neg: Tensor) -> tuple[Tensor, Tensor]:
-    """:func:`margins` and :func:`l2_batch` of the same rows, with one pass for both gradients.
+def contrast(
+    users: Tensor, items: Tensor, user_ids: Tensor, pos_ids: Tensor, neg_ids: Tensor
+) -> tuple[Tensor, Tensor]:
+    """:func:`margins` and :func:`l2_batch` of rows of two tables, with one pass for all gradients.
+
+    Half a step of matrix factorisation is the gradient of these.
 
     Args:
-        user: ``[batch_size, width]``.
-        pos: ``[batch_size, width]``.
-        neg: ``[batch_size, width]``.
+        users: ``[num_users, width]``.
+        items: ``[num_items, width]``.
+        user_ids: ``[batch_size]``, which rows of ``users``.
+        pos_ids: ``[batch_size]``, which rows of ``items`` count up.
+        neg_ids: ``[batch_size]``, which rows of ``items`` count down.
 
     Returns:
-        ``[batch_size]`` margins and a scalar. As fast as they get on a CPU: a step of matrix
-        factorisation is little else.
+        ``[batch_size]`` margins, and a scalar.
     """
-    both: tuple[Tensor, Tensor] = _Contrast.apply(user, pos, neg)  # type: ignore[no-untyped-call]
+    both: tuple[Tensor, Tensor] = _Contrast.apply(users, items, user_ids, pos_ids, neg_ids)  # type: ignore[no-untyped-call]
     return both
 
 
 class _Contrast(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, user: Tensor, pos: Tensor, neg: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, users: Tensor, items: Tensor, user_ids: Tensor, pos_ids: Tensor, neg_ids: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        user, pos, neg = lookup(users, user_ids), lookup(items, pos_ids), lookup(items, neg_ids)
         difference = pos - neg
-        ctx.save_for_backward(user, pos, neg, difference)
+        ctx.save_for_backward(user, pos, neg, difference, user_ids, pos_ids, neg_ids)
+        ctx.shapes = users.shape, items.shape
         return torch.linalg.vecdot(user, difference), l2_batch(user, pos, neg)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        user, pos, neg, difference = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        user, pos, neg, difference, user_ids, pos_ids, neg_ids = ctx.saved_tensors
         of_margins, shrinkage = grads[0][:, None], grads[1] / len(user)
         push = user * of_margins
-        return (
-            torch.addcmul(user * shrinkage, difference, of_margins),
-            torch.addcmul(push, pos, shrinkage),
-            torch.addcmul(-push, neg, shrinkage),
-        )
+        of_users, of_items = (user.new_zeros(shape) for shape in ctx.shapes)
+        of_users.index_add_(0, user_ids, torch.addcmul(user * shrinkage, difference, of_margins))
+        of_items.index_add_(0, pos_ids, torch.addcmul(push, pos, shrinkage))
+        of_items.index_add_(0, neg_ids, torch.addcmul(-push, neg, shrinkage))
+        return of_users, of_items, None, None, None

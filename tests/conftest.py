@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+from planted import Bench, small_bench
 from small_data import POS_ITEMS, USERS, likes
 from torch import Tensor
 
@@ -97,3 +99,18 @@ def fill() -> Callable[[tuple[int, ...], int], Tensor]:
         return (((7 * k + b) % 17).double() / 17 - 0.5).reshape(shape)
 
     return values
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A toy data set and the command on it, without figures."""
+    return small_bench(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """What ``CALL`` of the test's file comes to if nothing happens to it; to be read only."""
+    with pytest.MonkeyPatch.context() as patch:
+        bench = small_bench(tmp_path_factory.mktemp("whole"), patch)
+        assert bench.run(*request.module.CALL) == 0
+    return bench

@@ -27,6 +27,7 @@ IDENTITY = {
     "preset": "quick",
     "evaluation_protocol": "corrected",
     "vary": "both",
+    "matmul_precision": "highest",
     "ks": "5 10",
 }
 

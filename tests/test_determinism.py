@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from planted import Bench, numbers, small_bench
+from planted import Bench, numbers
 from small_data import from_matrix
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -43,11 +43,6 @@ class Refused(BPRMF):
             torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))  # which of the two stays?
         return super().loss(users, pos_items, neg_items)
 """
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

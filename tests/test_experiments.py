@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from planted import Bench, small_bench
+from planted import Bench
 from small_record import run, small_record, table_lines
 
 import baselines.vbpr  # noqa: F401  # its label
@@ -61,9 +61,9 @@ def test_figure3_crosses_four_variants_with_five_thresholds() -> None:
 
 
 def test_the_default_is_one_variant_in_all_experiments_and_the_rest_take_its_tuning() -> None:
-    found = experiments(["huign", "vbpr"], ["image", "text"])
+    found = experiments(["huign", "vbpr"], ["image", "text"], [32, 8, 4])
     assert [each.name for each in found] == [*EXPERIMENTS, *ON_REQUEST]
-    of_huign = found[1:-2]
+    of_huign = found[1:-3]
     labels = [variant.label for each in of_huign for _, variant in each.cells]
     assert labels.count("HUIGN") == 4  # 32-8-4, at least 5 users, all modalities, Figure 4
     assert len(set(labels)) == len(labels) - 3
@@ -133,11 +133,6 @@ def test_figure3_draws_a_line_per_variant_over_the_edges() -> None:
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["> 3", "> 4"]
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
-
-
 def test_all_experiments_from_one_study(bench: Bench) -> None:
     names = ("table2", "table3", "table4", "figure3")
     call = ("--models", "huign", "popularity", "--datasets", "toy", "--experiments", *names)
@@ -191,7 +186,7 @@ def test_ctrl_c_before_the_first_cell_leaves_what_there_is(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.huign.HUIGN.build", interrupted)
+    monkeypatch.setattr("models.huign.HUIGN.batches", interrupted)
     names = ("table2", "table3", "table4", "figure3")
     call = ("--models", "vbpr", "huign", "--datasets", "toy", "--experiments", *names)
     assert bench.run(*call) == 130

@@ -13,27 +13,13 @@ from typing import Any
 
 import pytest
 from killed import outcome, start
-from planted import Bench, small_bench
+from planted import Bench
 
 from benchmark.store import Store, write_atomic
 from models.training import TrainedRecommender
 
 CALL = ("--models", "popularity", "bpr_mf", "--dataset", "toy")
 DAY = 86_400.0
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """What a call comes to that nothing happens to."""
-    with pytest.MonkeyPatch.context() as patch:
-        bench = small_bench(tmp_path_factory.mktemp("whole"), patch)
-        assert bench.run(*CALL) == 0
-    return bench
 
 
 def during(

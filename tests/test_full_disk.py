@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from killed import outcome, start
-from planted import Bench, contents, small_bench
+from planted import Bench, contents
 
 from benchmark.store import Store, StoreError
 
@@ -52,20 +52,6 @@ def failing(patch: pytest.MonkeyPatch, number: int, code: int) -> list[str]:
     patch.setattr(os, "fsync", syncs)
     patch.setattr(Path, "replace", replaces)
     return steps
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """What a call comes to that nothing happens to."""
-    with pytest.MonkeyPatch.context() as patch:
-        bench = small_bench(tmp_path_factory.mktemp("whole"), patch)
-        assert bench.run(*CALL) == 0
-    return bench
 
 
 @pytest.mark.fault(

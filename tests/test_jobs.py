@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 import torch
-from planted import Bench, contents, numbers, small_bench
+from planted import Bench, contents, numbers
 
 from benchmark.experiments import Variant
 from benchmark.jobs import settle_threads, study, take
@@ -71,11 +71,6 @@ class Endless(Popularity):
 class Ceaseless(Endless):
     pass
 """
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 def variants(*labels: str) -> list[Variant]:

@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 from killed import check, kill, outcome, size, start
-from planted import Bench, small_bench
+from planted import Bench
 
 CALL = ("--models", "huign", "bpr_mf", "--dataset", "toy")
 EXPERIMENTS = ("table2", "table3", "table4", "figure3")
 JOBS = (1, 1, 2, 1, 1, 1, 2, 1, 1, 1)
 """Of the ten calls that are killed; two jobs take longer to start."""
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 @pytest.mark.fault(

@@ -48,10 +48,13 @@ def test_gradients() -> None:
 
 def test_contrast_is_margins_and_norm_with_their_gradients() -> None:
     generator = torch.Generator().manual_seed(0)
-    rows = [
-        torch.randn(5, 3, generator=generator, dtype=torch.float64).requires_grad_()
-        for _ in range(3)
-    ]
-    for found, expected in zip(contrast(*rows), (margins(*rows), l2_batch(*rows)), strict=True):
-        torch.testing.assert_close(found, expected)
-    assert torch.autograd.gradcheck(contrast, rows)
+    users, items = (
+        torch.randn(size, 3, generator=generator, dtype=torch.float64).requires_grad_()
+        for size in (4, 6)
+    )
+    ids = torch.tensor([[3, 0, 3, 1], [5, 2, 2, 0], [1, 2, 5, 5]])
+    rows = users[ids[0]], items[ids[1]], items[ids[2]]
+    found = contrast(users, items, *ids)
+    for value, expected in zip(found, (margins(*rows), l2_batch(*rows)), strict=True):
+        torch.testing.assert_close(value, expected)
+    assert torch.autograd.gradcheck(lambda *tables: contrast(*tables, *ids), (users, items))

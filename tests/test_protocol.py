@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
-from planted import Bench, small_bench
+from planted import Bench
 from torch import Tensor
 
 from benchmark.evaluation import Evaluator
@@ -18,11 +17,6 @@ from models.recommender import Recommender, Validate
 from models.training import TrainedRecommender
 
 CALL = ("--models", "bpr_mf", "popularity", "--dataset", "toy")
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 @pytest.fixture

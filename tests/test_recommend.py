@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import ITEMS, USERS, Bench, small_bench
+from planted import ITEMS, USERS, Bench
 
 from benchmark.datasets import load
 from benchmark.recommend import main, parser, shown
@@ -37,11 +37,6 @@ class Descending(Recommender):
     def score(self, users):
         return -torch.arange(self.num_items).float().repeat(len(users), 1)
 """
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 def recommend(bench: Bench, *arguments: str) -> int:

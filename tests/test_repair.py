@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from killed import outcome
-from planted import Bench, contents, small_bench
+from planted import Bench, contents
 from small_record import run
 
 from benchmark.repair import is_set_aside
@@ -18,20 +18,6 @@ from benchmark.store import Store, StoreError
 
 CALL = ("--models", "huign", "popularity", "--dataset", "toy")
 ASIDE = "damaged-1"
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Two models, all stored."""
-    with pytest.MonkeyPatch.context() as patch:
-        bench = small_bench(tmp_path_factory.mktemp("whole"), patch)
-        assert bench.run(*CALL) == 0
-    return bench
 
 
 def stored(folder: Path) -> bytes:

@@ -28,11 +28,6 @@ MODELS = ("popularity", "bpr_mf", "vbpr")
 OUTPUTS = ("table2.csv", "table2.md", "table2.tex", "table2.png", "table2.pdf", "manifest.json")
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
-
-
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "benchmark.run", *arguments],
@@ -163,14 +158,6 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, training: int, epoch: int) -> Non
 CALL = ("--models", "popularity", "bpr_mf", "--dataset", "toy", "--seeds", "2")
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    with pytest.MonkeyPatch.context() as patch:
-        bench = small_bench(tmp_path_factory.mktemp("whole"), patch)
-        assert bench.run(*CALL) == 0
-    return bench
-
-
 @pytest.mark.fault(
     "Ctrl-C",
     how="in the middle of a trial, of the last trial, of a second seed",
@@ -181,7 +168,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 def test_ctrl_c_loses_nothing(
     training: int,
     epoch: int,
-    uninterrupted: Bench,
+    whole: Bench,
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -190,21 +177,22 @@ def test_ctrl_c_loses_nothing(
         interrupt(patch, training, epoch)  # two trials, of which one is tested, and a second seed
         assert bench.run(*CALL) == 130
     assert capsys.readouterr().err.splitlines()[-1].startswith("stopped;")
-    folder, whole = bench.results / "toy", uninterrupted.results / "toy"
+    folder = bench.results / "toy"
     finished = bench.rows("toy")
     assert len(finished) == (2 if training == 3 else 1)
     shown = json.loads((folder / "manifest.json").read_text())
     assert shown["runs"] == [row["run_id"] for row in finished]
     assert bench.run(*CALL) == 0
     assert bench.rows("toy")[: len(finished)] == finished
-    assert numbers(bench.rows("toy")) == numbers(uninterrupted.rows("toy"))
-    assert (folder / "table2.csv").read_bytes() == (whole / "table2.csv").read_bytes()
+    assert numbers(bench.rows("toy")) == numbers(whole.rows("toy"))
+    table = Path("toy", "table2.csv")
+    assert (bench.results / table).read_bytes() == (whole.results / table).read_bytes()
 
     def outcome(trials: list[dict[str, str]]) -> list[tuple[str, ...]]:
         columns = ("variant", "learning_rate", "reg", "state", "value", "epochs")
         return [tuple(row[column] for column in columns) for row in trials]
 
-    assert outcome(bench.rows("toy", "trials")) == outcome(uninterrupted.rows("toy", "trials"))
+    assert outcome(bench.rows("toy", "trials")) == outcome(whole.rows("toy", "trials"))
 
 
 def test_killed_between_a_trial_and_its_row(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-from planted import Bench, contents, small_bench
+from planted import Bench, contents
 
 from benchmark.experiments import Variant
 from benchmark.presets import PRESETS
@@ -46,11 +45,6 @@ from models.registry import register
 class Demanding(Popularity):
     requires: ClassVar = ("acoustic",)
 """
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return small_bench(tmp_path, monkeypatch)
 
 
 def test_a_model_without_its_modality_is_skipped(bench: Bench) -> None:

@@ -154,7 +154,7 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_caption_says_what_the_numbers_are() -> None:
     text = tables.caption(pd.DataFrame([run("VBPR", 0.2), closed("NGCF", "failed", "why")]))
     for name, value in IDENTITY.items():
-        assert value in text or name in ("ks", "vary")
+        assert value in text or name in ("ks", "vary", "matmul_precision")
     assert text.endswith("; 1 seed.")
 
 
@@ -164,6 +164,7 @@ def test_the_caption_says_what_the_numbers_are() -> None:
         ({"vary": "sampling"}, "over 2 seeds of sampling."),
         ({"vary": "both"}, "over 2 seeds of initialisation and sampling."),
         ({"split_seed": "shipped"}, ", split as shipped;"),
+        ({"matmul_precision": "medium"}, "protocol corrected, medium precision;"),
     ],
 )
 def test_the_caption_names_seeds_and_split(told: dict[str, str], expected: str) -> None:

@@ -20,6 +20,7 @@ from benchmark.outputs.layout import (
     remove,
     save,
 )
+from benchmark.presets import EXACT
 from benchmark.protocols import PROTOCOLS
 from benchmark.record import Record
 from benchmark.store import SINCE_THEN
@@ -34,11 +35,14 @@ HEADINGS = {
     "coverage": "Coverage@{}",
     "novelty": "Novelty@{}",
     "gini": "Gini@{}",
+    "nmi": "NMI, level {}",
+    "purity": "Purity, level {}",
+    "jsd": "JSD, level {}",
     "min_co_users": "common users, at least",
 }
 """What is printed for metrics, and for places that are called after an option."""
 
-OF_THEIR_OWN = ("table2", "figure4", "protocol", "missing")
+OF_THEIR_OWN = ("table2", "figure4", "protocol", "missing", "hierarchy")
 """Experiments that are not written as the list of their cells."""
 
 FEW = 6
@@ -193,11 +197,13 @@ def caption(runs: pd.DataFrame) -> str:
     """What the numbers are: data, split, features, budget, protocol and seeds."""
     told = {**SINCE_THEN, **runs.iloc[0]}
     seeds = max(runs[runs["status"] == "ok"].groupby("variant")["seed"].nunique(), default=0)
+    precision = told["matmul_precision"] or EXACT
+    rough = "" if precision == EXACT else f", {precision} precision"
     over = f"mean ± standard deviation over {seeds} seeds of {varied(told)}"
     return (
         f"Test data of {told['dataset']} (fingerprint {told['data_fingerprint']}), split "
         f"{split(told)}; features {told['modalities']}, scaling {told['feature_scaling']}; preset "
-        f"{told['preset']}, protocol {told['evaluation_protocol']}; "
+        f"{told['preset']}, protocol {told['evaluation_protocol']}{rough}; "
         f"{over if seeds > 1 else f'{seeds} seed' + 's' * (seeds == 0)}."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -35,15 +36,21 @@ in `paper_checks.csv`.
 
 def write(folder: Path) -> None:
     """Write ``paper_checks.md`` and ``paper_checks.csv`` into a folder."""
+    page, table = contents()
+    write_atomic(folder / "paper_checks.md", page)
+    write_atomic(folder / "paper_checks.csv", table)
+
+
+@cache
+def contents() -> tuple[str, str]:
+    """The two files; computed once, for every data set that is written has them beside it."""
     checks = [check() for check in CHECKS]
-    write_atomic(folder / "paper_checks.md", markdown(checks))
     rows = pd.DataFrame(
         [(check.name, *row) for check in checks for row in check.rows],
         columns=["check", *Row._fields],
     )
     # six decimals: enough for numbers printed with four, and the same on every machine
-    text = rows.round(6).to_csv(index=False, lineterminator="\n")
-    write_atomic(folder / "paper_checks.csv", text)
+    return markdown(checks), rows.round(6).to_csv(index=False, lineterminator="\n")
 
 
 def markdown(checks: Sequence[Check]) -> str:
@@ -59,4 +66,4 @@ def markdown(checks: Sequence[Check]) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown([check() for check in CHECKS]))
+    print(contents()[0])

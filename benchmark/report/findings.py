@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmark.experiments import PAPER_MODELS, PROPOSED
 from benchmark.outputs.layout import p_text
-from benchmark.presets import COLD_ITEMS, PRESETS
+from benchmark.presets import COLD_ITEMS, EXACT, PRESETS
 from benchmark.record import Record
 from benchmark.report.gaps import seeds
 from benchmark.store import StoreError
@@ -70,6 +70,11 @@ def caveats(record: Record) -> list[str]:
         found.append(
             f"Protocol “{identity['evaluation_protocol']}”: epochs and hyper-parameters were "
             "chosen on the test data, as in the released code. No number here is a fair estimate."
+        )
+    if identity["matmul_precision"] != EXACT:
+        found.append(
+            f"Dense products were computed in precision “{identity['matmul_precision']}”; see "
+            "precision.md for what that did."
         )
     if identity["split_method"] == COLD_ITEMS:
         found.append(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.experiments import PAPER_MODELS, Experiment, Variant, experiments
+from benchmark.planted_intents import planted, sizes
 from benchmark.presets import EXPERIMENTS, ON_REQUEST, PRESETS
 from benchmark.record import Record
 from benchmark.run import parser
@@ -38,7 +39,8 @@ def gaps(record: Record) -> list[Gap]:
     """Every experiment that these data allow and that is not complete, those asked for first."""
     models = dict.fromkeys([*PAPER_MODELS, *record.overall["model"]])
     modalities = [name for name in record.identity["modalities"].split("+") if name != "none"]
-    possible = {each.name: each for each in experiments(models, modalities)}
+    allowed = experiments(models, modalities, sizes(planted(record.dataset)))
+    possible = {each.name: each for each in allowed}
     if record.identity["evaluation_protocol"] != "corrected":
         possible.pop("protocol")
     found = []
@@ -63,9 +65,9 @@ def unfinished(record: Record, experiment: Experiment) -> list[Variant]:
 
     A variant that failed or was skipped is not among them: it was run, and said why it ended.
     """
-    most, found = seeds(record), []
+    most, found, by_label = seeds(record), [], dict(iter(record.runs.groupby("variant")))
     for _, variant in experiment.cells:
-        runs = record.runs[record.runs["variant"] == variant.label]
+        runs = by_label.get(variant.label, record.runs[:0])
         random = any("seed" in json.loads(text) for text in runs.get("params", ()) if text)
         if runs.empty or (random and runs["seed"].nunique() < most):
             found.append(variant)
@@ -91,6 +93,7 @@ def command(record: Record, models: Iterable[str], experiment: str) -> str:
         "split_seed": defaults["split_seed"] if shipped else int(identity["split_seed"]),
         "modalities": None if all_of_them else modalities,
         "feature_scaling": identity["feature_scaling"],
+        "matmul_precision": identity["matmul_precision"],
         "ks": list(record.ks),
         "results_root": record.folder.parent,
     }

@@ -56,8 +56,8 @@ def points(base: Size, settings: Settings) -> Iterator[Point]:
 
 
 def concerns(work: str, factor: str) -> bool:
-    """Whether a factor can matter: only HUIGN uses the item graph, and some have no width."""
-    if work == "help" or factor == "density":
+    """Whether a factor can matter: only HUIGN uses the item graph, some have no width."""
+    if work in ("help", "trials") or factor == "density":
         return work == "huign"
     return factor != "width" or work not in ("sampling", "item_graph")
 
