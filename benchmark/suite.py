@@ -308,6 +308,7 @@ def train_and_test(
         popularity_groups.save(task.store, run_id, groups)
     if isinstance(fitted.model, TrainedRecommender):
         task.store.save_history(run_id, fitted.model.history)
+    # where the truth is known, the intents of every variant can be held against it
     if variant.model == PROPOSED and (variant.tuned_as is None or task.planted):
         intents.save(task.store, run_id, fitted.model, task.dataset)
     task.store.append(

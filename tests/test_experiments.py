@@ -186,7 +186,7 @@ def test_ctrl_c_before_the_first_cell_leaves_what_there_is(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.huign.HUIGN.build", interrupted)
+    monkeypatch.setattr("models.huign.HUIGN.batches", interrupted)
     names = ("table2", "table3", "table4", "figure3")
     call = ("--models", "vbpr", "huign", "--datasets", "toy", "--experiments", *names)
     assert bench.run(*call) == 130

@@ -91,7 +91,7 @@ def _from_folder(folder: Path, item_names: Sequence[str]) -> tuple[list[str], li
     for file in files:
         if file.stem not in wanted:
             continue
-        vector = open_array(file, "extract it again").squeeze()
+        vector = np.asarray(open_array(file, "extract it again")).squeeze()
         if vector.dtype.kind not in "fiu" or vector.ndim > 1:
             raise UsageError(
                 f"{file}: holds {vector.dtype} values of shape {vector.shape} instead of the "

@@ -147,7 +147,7 @@ def drawn(found: pd.DataFrame, k: int) -> Figure:
         axes.bar(places, best, width=0.8, color="#e6e6e6")
         axes.bar(
             places, mine[metric], yerr=spread if spread.any() else None, width=0.8,
-            color=colour(model_of[variant]), error_kw=ERROR_BARS,
+            color=colour(model_of[variant]), error_kw={**ERROR_BARS},
         )  # fmt: skip
         axes.set_title(variant)
         axes.set_xticks(

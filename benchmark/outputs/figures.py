@@ -112,7 +112,7 @@ def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:
     colours = [colour(model) for model in values.index.get_level_values("model")]
     labels = values.index.get_level_values("variant")
     whiskers = spread if spread.any() else None
-    axes.barh(labels, mean, xerr=whiskers, color=colours, height=0.7, error_kw=ERROR_BARS)
+    axes.barh(labels, mean, xerr=whiskers, color=colours, height=0.7, error_kw={**ERROR_BARS})
     for place, value in enumerate(mean + spread):
         axes.text(value, place, f" {mean.iloc[place]:.4f}", va="center", fontsize=6.5)
     axes.set_xlim(0, 1.28 * (mean + spread).max() or 1)

@@ -25,7 +25,7 @@ def documents(dataset: Dataset) -> list[str]:
     if table is None:
         return [""] * dataset.num_items
     known = table.reindex(columns=[name for name in SOURCES if name in table]).fillna("")
-    return [" ".join(map(str, row)) for row in known.itertuples(index=False)]
+    return [" ".join(map(str, row)) for row in known.to_numpy()]
 
 
 def keywords(

@@ -97,7 +97,7 @@ def test_propagation(benchmark: Any, parts: tuple[Interactions, Interactions], f
         result = benchmark(lambda: product @ x)
     elif form == "torch_coo":
         coo = sp.coo_array(matrix)
-        indices = torch.stack([torch.from_numpy(part).long() for part in coo.coords])
+        indices = torch.stack([torch.from_numpy(part).long() for part in (coo.row, coo.col)])
         values = torch.from_numpy(coo.data).float()
         product_coo = torch.sparse_coo_tensor(
             indices, values, coo.shape, is_coalesced=True, check_invariants=False
