@@ -49,7 +49,7 @@ def parser() -> Parser:
     which = what.add_mutually_exclusive_group()
     which.add_argument(
         "--all", action="store_true",
-        help="every model but those that follow released code, and every table and figure but "
+        help="every model but released and new-item forms, and every table and figure but "
         "those of --experiments that are on request",
     )  # fmt: skip
     which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
