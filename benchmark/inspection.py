@@ -19,7 +19,7 @@ from benchmark.experiments import default_models
 from benchmark.outputs.figures import BASELINE, OURS, STYLE
 from benchmark.presets import PRESETS
 from benchmark.splits import split
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.interactions import Interactions
 from models.item_graph import co_interaction_graph
 

@@ -25,7 +25,7 @@ from benchmark.outputs.layout import MARKDOWN, markdown, page
 from benchmark.outputs.tables import caption
 from benchmark.record import Record
 from benchmark.splits import split
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.item_graph import co_interaction_graph
 
 COLUMNS = [

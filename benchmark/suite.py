@@ -27,9 +27,10 @@ from benchmark.outputs.writers import write_outputs
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.search import grid_size
-from benchmark.store import StoreError, digest
+from benchmark.store import digest
 from benchmark.task import Task
 from benchmark.tuning import Tuner
+from benchmark.writing import StoreError
 from models.errors import UsageError
 from models.recommender import Recommender
 from models.registry import create, model_class

@@ -31,7 +31,7 @@ from benchmark.outputs import (
 from benchmark.paper import checks, comparison
 from benchmark.record import Record
 from benchmark.report import page
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 WRITERS = (
     table1.write,

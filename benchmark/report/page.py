@@ -22,7 +22,7 @@ from benchmark.report.findings import caveats, headline
 from benchmark.report.gaps import gaps
 from benchmark.report.linked_tables import configuration, fresh
 from benchmark.report.markdown import html
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.registry import label
 
 TEMPLATES = Environment(

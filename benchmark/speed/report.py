@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from benchmark.speed.catalogue import WORKS
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 OURS = "#c44e52"
 PEERS = ("#4c72b0", "#55a868", "#8172b2", "#937860", "#da8bc3")

@@ -18,7 +18,7 @@ from benchmark.speed.report import write_png
 from benchmark.speed.sizes import make
 from benchmark.speed.timing import Timing, alternate
 from benchmark.speed.works import MAKERS
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.item_graph import co_interaction_graph
 
 BASE = Size("scaling", 4_000, 3_000, 100_000, {"visual": 512, "acoustic": 64})
