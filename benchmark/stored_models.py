@@ -13,12 +13,12 @@ import torch
 from benchmark.datasets import Dataset
 from benchmark.evaluation import validation_score
 from benchmark.experiments import Variant
+from benchmark.identity import identified
 from benchmark.presets import PRESETS
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.saved import is_saved, load, save
 from benchmark.store import SINCE_THEN, Store
-from benchmark.suite import identified
 from benchmark.task import Settings, Task, prepare
 from benchmark.tuning import JUDGED_AT
 from benchmark.writing import StoreError
