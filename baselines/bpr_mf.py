@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -23,6 +25,8 @@ class BPRMF(PairwiseRecommender):
         embedding_dim: Width of the id embeddings (default: ``64``).
         **training: See :class:`models.training.TrainedRecommender`.
     """
+
+    static_shapes: ClassVar[bool] = True
 
     def __init__(self, *, embedding_dim: int = 64, **training: Unpack[Training]) -> None:
         super().__init__(**training)

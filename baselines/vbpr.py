@@ -41,8 +41,10 @@ class VBPR(PairwiseRecommender):
     """
 
     requires: ClassVar[tuple[str, ...]] = (ANY_MODALITY,)
+    static_shapes: ClassVar[bool] = True
 
     features: Tensor
+    signs: Tensor
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class VBPR(PairwiseRecommender):
         """Create embeddings, projection and biases; keep the fused features."""
         features = train.fused_features(self.modalities)
         self.register_buffer("features", features, persistent=False)  # x
+        self.register_buffer("signs", features.new_tensor([1.0, -1.0]), persistent=False)
         dim, device = self.embedding_dim, train.device
         self.user_embedding = xavier(train.num_users, dim, device)  # gamma_u
         self.item_embedding = xavier(train.num_items, dim, device)  # gamma_i
@@ -104,5 +107,5 @@ class VBPR(PairwiseRecommender):
     def contrasts(self, pos_items: Tensor, neg_items: Tensor) -> Tensor:
         """:math:`x_p - x_n`, ``[batch_size, F]``, read and subtracted in one pass."""
         pairs = torch.stack([pos_items, neg_items], dim=1)
-        signs = self.features.new_tensor([1.0, -1.0]).expand(pairs.shape)
+        signs = self.signs.expand(pairs.shape)
         return functional.embedding_bag(pairs, self.features, mode="sum", per_sample_weights=signs)

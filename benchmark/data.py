@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.command import called, one_line
+from benchmark.command import called, discover_models, one_line
 from benchmark.extraction import command as extraction
 from benchmark.options import Parser, at_least
+from benchmark.presets import PRESETS
 from models.errors import UsageError
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def inspect_one(arguments: argparse.Namespace, console: Console) -> int:
 
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise UsageError(f"--plot '{arguments.plot}' needs to end with .png")
+    discover_models(None)
     dataset = load(arguments.name, arguments.data_root)
     report = inspect(dataset, arguments.split_seed)
     if arguments.plot is not None:
@@ -234,6 +236,13 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     memory = [[name, size] for name, size in report["memory_mib"].items()]
     memory.append(["together", sum(report["memory_mib"].values())])
     console.print(table("memory", ["of", "MiB"], memory))
+    if report["training_mib"]:
+        rows = [
+            [name, *(each.get(preset, "") for preset in PRESETS)]
+            for name, each in report["training_mib"].items()
+        ]
+        names = ["model", *(f"--preset {preset}" for preset in PRESETS)]
+        console.print(table("training takes beside these, estimated in MiB", names, rows))
     for remark in report["remarks"]:
         console.print(f"! {remark}", style="yellow", soft_wrap=True)
 

@@ -19,6 +19,9 @@ PROPOSED = "huign"
 RELEASED = ("huign_official", "mmgcn_official")
 """Forms that follow released code, mistakes included; run only when they are named."""
 
+FOR_NEW_ITEMS = ("huign_plus",)
+"""Forms made for items without interactions; run only when they are named."""
+
 STRUCTURES = ((32,), (32, 8), (32, 8, 4), (64, 16, 4), (64, 32, 8, 4))
 """Table 3: numbers of intents per level."""
 
@@ -32,6 +35,7 @@ NEEDS = {
     "figure4": "huign among the models and a modality",
     "protocol": "--protocol corrected",
     "missing": "a modality and a model that takes it",
+    "hierarchy": "huign among the models and data with planted intents, such as synthetic-small",
 }
 """Without which there is no such experiment, see :func:`experiments`; for messages."""
 
@@ -42,6 +46,17 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "HUIGN-C-I": {"entropy_weight": 0.0, "independence_weight": 0.0},
 }
 """Figure 3: which losses are left out."""
+
+FORMS: Mapping[str, Mapping[str, float]] = {
+    "HUIGN": {},
+    "HUIGN (temperature 0.1)": {"temperature": 0.1},
+    "HUIGN (temperature 0.01)": {"temperature": 0.01},
+    "HUIGN-C-I": ABLATIONS["HUIGN-C-I"],
+}
+"""Planted hierarchy: what decides whether HUIGN's intents collapse; its temperature is 1."""
+
+CONTROL = "for comparison"
+"""Planted hierarchy: stands for a form where a place is one to hold the others against."""
 
 MISSING_RATES = (0.3, 0.6, 0.9)
 """Missing modalities: the share of the items that lose one."""
@@ -86,12 +101,20 @@ class Experiment:
     cells: Sequence[tuple[Mapping[str, Any], Variant]]
 
 
-def experiments(models: Iterable[str], modalities: Sequence[str]) -> list[Experiment]:
+def experiments(
+    models: Iterable[str], modalities: Sequence[str], planted: Sequence[int] = ()
+) -> list[Experiment]:
     """Everything that these models allow on data with these modalities.
 
     Table 2 and the protocol's switches always; Tables 3 and 4 and Figures 3 and 4 where HUIGN is
-    among the models, missing modalities where one of them takes any. All but Table 2 take the
-    hyper-parameters that Table 2 was given, so they cost trainings but no studies.
+    among the models, missing modalities where one of them takes any, the planted hierarchy where
+    there is one. All but Table 2 take the hyper-parameters that Table 2 was given, so they cost
+    trainings but no studies.
+
+    Args:
+        models: Registered names.
+        modalities: Names of item features.
+        planted: Numbers of planted intents by level, fine ones first; none of real data.
     """
     models = list(models)
     found = [table2(models)]
@@ -100,7 +123,10 @@ def experiments(models: Iterable[str], modalities: Sequence[str]) -> list[Experi
         several = [table4(huign, modalities)] if len(modalities) > 1 else []
         found += [table3(huign), *several, figure3(huign), figure4(huign)]
     takers = [name for name in models if takes_features(name, modalities)]
-    return [*found, protocol(models), *([missing(takers, modalities)] if takers else [])]
+    found += [protocol(models), *([missing(takers, modalities)] if takers else [])]
+    if "huign" in models and modalities and planted:
+        found.append(hierarchy(Variant(label("huign"), "huign"), planted))
+    return found
 
 
 def takes_features(model: str, modalities: Sequence[str]) -> bool:
@@ -110,8 +136,8 @@ def takes_features(model: str, modalities: Sequence[str]) -> bool:
 
 
 def default_models() -> list[str]:
-    """All registered models except the released forms."""
-    return sorted(set(registered()) - set(RELEASED))
+    """All registered models except the released forms and those for new items."""
+    return sorted(set(registered()) - {*RELEASED, *FOR_NEW_ITEMS})
 
 
 def table2(models: Sequence[str]) -> Experiment:
@@ -188,3 +214,24 @@ def missing(models: Sequence[str], modalities: Sequence[str]) -> Experiment:
                 variant = Variant(shown, name, tuned_as=base, damage=damage)
                 cells.append(({**place, "policy": title, "rate": rate}, variant))
     return Experiment("missing", "Missing modalities", cells)
+
+
+def hierarchy(huign: Variant, planted: Sequence[int]) -> Experiment:
+    """One, two, ... of the planted levels, by what decides whether HUIGN's intents collapse.
+
+    Args:
+        huign: The model as it is.
+        planted: Numbers of planted intents by level, fine ones first.
+    """
+    cells = []
+    for form, fixed in FORMS.items():
+        for depth in range(1, len(planted) + 1):
+            levels = tuple(planted[:depth])
+            name = "-".join(map(str, levels))
+            # of the first form the variants of Table 3
+            variant = Variant(f"{form} {name}", "huign", {**fixed, "levels": levels}, huign)
+            default = not fixed and levels == (32, 8, 4)
+            cells.append(({"variant": form, "structure": name}, huign if default else variant))
+    none = Variant("HUIGN without intents", "huign", {"modalities": ()}, huign)
+    cells.append(({"variant": CONTROL, "structure": "no intents"}, none))
+    return Experiment("hierarchy", "Planted hierarchy of intents", cells)

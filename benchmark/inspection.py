@@ -12,11 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmark.capacity import needs_of
 from benchmark.datasets import Dataset
 from benchmark.datasets.dataset import missing_rows
+from benchmark.experiments import default_models
 from benchmark.outputs.figures import BASELINE, OURS, STYLE
+from benchmark.presets import PRESETS
 from benchmark.splits import split
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.interactions import Interactions
 from models.item_graph import co_interaction_graph
 
@@ -45,7 +48,8 @@ def inspect(dataset: Dataset, split_seed: int = 0) -> dict[str, Any]:
     Returns:
         ``counts``; ``split``; ``per_user`` and ``per_item``, quantiles of the numbers of training
         interactions; ``modalities``; ``item_graph``, a row per threshold; ``memory_mib``, of
-        arrays in float32; ``remarks``, what to look at.
+        arrays in float32; ``training_mib``, estimates of what each known model takes beside
+        these, by preset; ``remarks``, what to look at.
     """
     parts = split(dataset, {}, split_seed)
     train = parts.train
@@ -76,6 +80,7 @@ def inspect(dataset: Dataset, split_seed: int = 0) -> dict[str, Any]:
         "modalities": {name: _modality(matrix) for name, matrix in dataset.features.items()},
         "item_graph": graph,
         "memory_mib": _memory(dataset, int(graph[1]["edges"])),
+        "training_mib": _training(dataset, train),
     }
     return {**report, "remarks": _remarks(report)}
 
@@ -128,6 +133,16 @@ def _memory(dataset: Dataset, edges: int) -> dict[str, float]:
         f"scores of {SCORED} users": 4 * min(SCORED, dataset.num_users) * dataset.num_items,
     }
     return {name: round(size / 2**20, 3) for name, size in parts.items()}
+
+
+def _training(dataset: Dataset, train: Interactions) -> dict[str, dict[str, float]]:
+    """What training each model takes, by preset."""
+    widths = {name: matrix.shape[1] for name, matrix in dataset.features.items()}
+    found: dict[str, dict[str, float]] = {}
+    for preset in PRESETS.values():
+        for name, need in needs_of(default_models(), preset, train, widths).items():
+            found.setdefault(name, {})[preset.name] = round(need.likely / 2**20, 3)
+    return found
 
 
 def _remarks(report: dict[str, Any]) -> list[str]:

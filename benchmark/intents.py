@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from benchmark.datasets import Dataset
 from benchmark.foreign_files import check_file, read_arrays
-from benchmark.store import Store, lost, write_atomic
+from benchmark.store import Store, lost
+from benchmark.writing import write_atomic
 from models.huign import HUIGN
 from models.recommender import Recommender
 

@@ -19,7 +19,8 @@ from torch import multiprocessing
 
 from benchmark.experiments import Variant
 from benchmark.progress import Relay, Reporter
-from benchmark.store import Store, StoreError
+from benchmark.store import Store
+from benchmark.writing import StoreError
 from models.errors import UsageError
 from models.registry import discover
 

@@ -25,7 +25,7 @@ from benchmark.outputs.layout import MARKDOWN, markdown, page
 from benchmark.outputs.tables import caption
 from benchmark.record import Record
 from benchmark.splits import split
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.item_graph import co_interaction_graph
 
 COLUMNS = [
@@ -90,6 +90,11 @@ def planted(dataset: Dataset) -> list[NDArray[np.int64]]:
     return [table[name].to_numpy(dtype=np.int64) for name in TRUTH]
 
 
+def sizes(truth: Sequence[NDArray[np.int64]]) -> list[int]:
+    """The number of planted intents of every level."""
+    return [len(np.unique(each)) for each in truth]
+
+
 def of_run(
     run_id: str, kept: Kept, truth: Sequence[NDArray[np.int64]]
 ) -> Iterator[dict[str, object]]:
@@ -100,16 +105,16 @@ def of_run(
         kept: What was kept of its intents.
         truth: Planted intents of all items by level.
     """
-    sizes = [len(np.unique(each)) for each in truth]
+    counts = sizes(truth)
     for modality in kept.assignments:
         for level, weights in enumerate(kept.distributions(modality), start=1):
             wanted = weights.shape[1]
-            nearest = min(range(len(sizes)), key=lambda n: abs(math.log(wanted / sizes[n])))
+            nearest = min(range(len(counts)), key=lambda n: abs(math.log(wanted / counts[n])))
             true = truth[nearest][kept.items]
             about = {"run_id": run_id, "modality": modality, "level": level}
             for way, found in (
                 ("strongest intent", weights.argmax(1)),
-                ("k-means of H", clusters(weights - weights.mean(0), sizes[nearest])),
+                ("k-means of H", clusters(weights - weights.mean(0), counts[nearest])),
             ):
                 yield {**about, **compared(found, true), "items_by": way}
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from benchmark.evaluation import Ranking
 from benchmark.splits import Split
-from benchmark.store import Store, lost, write_atomic
+from benchmark.store import Store, lost
+from benchmark.writing import write_atomic
 
 GROUPS = 5
 """Of about equal numbers of test interactions, beside the items without any in training."""

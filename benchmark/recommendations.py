@@ -16,7 +16,7 @@ from benchmark.datasets.reading import readable
 from benchmark.evaluation import MIN_ROWS
 from benchmark.intents import titles
 from benchmark.splits import Split
-from benchmark.store import StoreError, write_atomic
+from benchmark.writing import StoreError, write_atomic
 from models.errors import UsageError
 from models.interactions import Interactions, UserItems
 from models.ranking import top_k

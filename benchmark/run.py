@@ -21,6 +21,9 @@ examples:
       one table only
   python -m benchmark.run --all --experiments missing --dataset movielens
       every model that takes item features, where a share of the items lacks a modality
+  python -m benchmark.run --models huign --experiments hierarchy --dataset synthetic-small \\
+      --feature-scaling zscore_col
+      does HUIGN find intents that were planted, and is the hierarchy of any use
   python -m benchmark.run --models huign vbpr bpr_mf --datasets movielens-1m tiktok --data-root data
       three models on two data sets of your own (one folder each: <name>.inter, *_feat.npy)
   python -m benchmark.run --all --dataset movielens --preset paper --device cuda
@@ -46,8 +49,8 @@ def parser() -> Parser:
     which = what.add_mutually_exclusive_group()
     which.add_argument(
         "--all", action="store_true",
-        help="every model but those that follow released code, and every table and figure but "
-        "missing (see --experiments)",
+        help="every model but released and new-item forms, and every table and figure but "
+        "those of --experiments that are on request",
     )  # fmt: skip
     which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
     which.add_argument("--list", action="store_true", help="print data sets and models, then stop")
@@ -57,8 +60,9 @@ def parser() -> Parser:
         help="table2: overall performance; table3: structure of HUIGN's intents; table4: its "
         "modalities; figure3: its losses and the density of the item graph; figure4: the items by "
         "their intents; protocol: what each habit of the released code is worth; "
-        "missing: items that lost a modality, and whether models use it at all "
-        "(default: all of them but missing, which takes longest, with --all; table2 with --models)",
+        "on request: missing: items that lost a modality, and whether models use it at all; "
+        "hierarchy: whether HUIGN finds planted intents, on synthetic data "
+        "(default: all of them but those on request with --all; table2 with --models)",
     )  # fmt: skip
     budget = command.add_argument_group("how much work")
     options.add_budget(budget)

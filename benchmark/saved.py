@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmark.code_version import code_version
 from benchmark.datasets.reading import readable
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.errors import UsageError
 from models.interactions import Interactions
 from models.recommender import Recommender, Validate

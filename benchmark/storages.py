@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 )
 
 from benchmark.repair import set_aside
-from benchmark.store import StoreError
+from benchmark.writing import StoreError
 
 PACKAGES = {
     "psycopg": "psycopg[binary]",

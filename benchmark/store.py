@@ -8,8 +8,6 @@ import hashlib
 import io
 import itertools
 import json
-import os
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -25,7 +23,7 @@ from benchmark import repair
 from benchmark.evaluation import Evaluation
 from benchmark.foreign_files import check_file, read_arrays
 from benchmark.presets import EXACT
-from models.errors import UsageError
+from benchmark.writing import StoreError, unusable, write_atomic
 
 PROTOCOL = 1
 """Raise by one when splits, sampling, evaluation or metrics change what they compute."""
@@ -53,50 +51,6 @@ KEPT = ("lists/*.npz", "history/*.csv", "intents/*.npz", "intents/*.csv")
 
 LISTS = ("users", "num_positives", "ks", "hits")
 """Arrays of :meth:`Store.save_lists`."""
-
-
-class StoreError(UsageError):
-    """The record cannot be read or written, whatever model is run."""
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step, so that a reader or a crash never meets half of it.
-
-    Raises:
-        StoreError: If it cannot be written.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    # no process id: those of two containers that share the folder may be the same
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(temporary, data)
-        try:
-            temporary.replace(path)
-        except FileNotFoundError:  # swept away by a process whose clock is ahead
-            _write_through(temporary, data)
-            temporary.replace(path)
-    except OSError as error:
-        raise unusable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def unusable(path: Path, error: OSError) -> StoreError:
-    """What to raise when a file or a folder cannot be written."""
-    return StoreError(
-        f"cannot write '{path}' ({error.strerror or error}); clear the way for it, or choose "
-        "another folder with --results-root"
-    )
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    """Write a file, and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def digest(**identity: Any) -> str:

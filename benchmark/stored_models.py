@@ -13,14 +13,15 @@ import torch
 from benchmark.datasets import Dataset
 from benchmark.evaluation import validation_score
 from benchmark.experiments import Variant
+from benchmark.identity import identified
 from benchmark.presets import PRESETS
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.saved import is_saved, load, save
-from benchmark.store import SINCE_THEN, Store, StoreError
-from benchmark.suite import identified
+from benchmark.store import SINCE_THEN, Store
 from benchmark.task import Settings, Task, prepare
 from benchmark.tuning import JUDGED_AT
+from benchmark.writing import StoreError
 from models.errors import UsageError
 from models.recommender import Recommender
 from models.registry import create

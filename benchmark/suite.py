@@ -8,30 +8,30 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import Timeout
 from rich.console import Console
 
 from benchmark import intents, popularity_groups
-from benchmark.code_version import code_version
+from benchmark.capacity import affordable_jobs, needs, refusals
 from benchmark.command import one_line
 from benchmark.damage import damaged, remaining
 from benchmark.experiments import PROPOSED, Variant
 from benchmark.exposure import exposure_metrics
+from benchmark.identity import closed, common, identified, made, seeds_of
 from benchmark.jobs import run_at_once, settle_threads, study
 from benchmark.machine import commit, device_name, explained, versions
 from benchmark.outputs.writers import write_outputs
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.search import grid_size
-from benchmark.store import StoreError, digest
 from benchmark.task import Task
 from benchmark.tuning import Tuner
+from benchmark.writing import StoreError
 from models.errors import UsageError
 from models.recommender import Recommender
-from models.registry import create, model_class
+from models.registry import model_class
 from models.training import TrainedRecommender
 
 
@@ -51,22 +51,33 @@ def run_suite(
         A line for each model that failed.
     """
     # one of several experiments may ask for the same variant
-    settings = task.settings
+    settings, failures = task.settings, list[str]()
     cells = [cell for experiment in task.experiments for cell in experiment.cells]
-    variants, failures = list({variant.label: variant for _, variant in cells}.values()), []
+    wanted = list({variant.label: variant for _, variant in cells}.values())
+    settle_threads()
+    quiet = cache(partial(task.tuner, reporter=Reporter(0, Console(quiet=True))))
+    needed = needs(task)
+    refused = refusals(task, needed)
+    skipped = [v for v in wanted if v.model in refused and not is_stored(v, task, quiet)]
+    variants = [v for v in wanted if v not in skipped]
     trainings = sum(
         (0 if v.tuned_as else grid_size(model_class(v.model), settings.preset, settings.trials))
         + seeds_of(v, settings.seeds)
         for v in variants
     )
-    settle_threads()
     try:
         with Reporter(trainings, console) as reporter:
+            for variant in skipped:
+                without_result(task, reporter, "skipped", variant, refused[variant.model])
             here, elsewhere = variants, list[Variant]()
             if jobs > 1:  # what is stored needs no other process
-                tuner = cache(partial(task.tuner, reporter=Reporter(0, Console(quiet=True))))
-                here = [v for v in variants if is_stored(v, task, tuner)]
+                here = [v for v in variants if is_stored(v, task, quiet)]
                 elsewhere = [v for v in variants if v not in here]
+                models = {v.model for v in elsewhere} & needed.keys()
+                fitting = affordable_jobs(jobs, [needed[each] for each in models], settings.device)
+                if fitting < jobs:
+                    reporter.line(f"only {fitting} of --jobs {jobs} fit into the memory there is")
+                    jobs = fitting
             run = runner(task, reporter)
             for variant in here:
                 failures += run(variant)
@@ -140,41 +151,6 @@ def trainer_of(variant: Variant, task: Task, tuner: Callable[[tuple[str, ...]], 
     return replace(trainer, train=remaining(task.parts.train, variant.damage), latest={})
 
 
-def made(
-    variant: Variant, seed: int, tuned: Mapping[str, Any], trainer: Tuner, task: Task
-) -> Recommender:
-    """The model of one run, with its final hyper-parameters, not yet trained."""
-    random = seeded(model_class(variant.model), seed, task.settings.vary)
-    return create(variant.model, **{**trainer.fixed(variant), **random, **tuned})
-
-
-def identified(variant: Variant, seed: int, model: Recommender, task: Task) -> str:
-    """The id of one run: the same for all seeds, but for its end."""
-    params = {name: value for name, value in model.params().items() if name != "seed"}
-    if task.settings.vary == "sampling":
-        params.pop("sampling_seed", None)
-    row = told_apart(common(variant, task))
-    return f"{digest(**row, params=params, code=code_version(type(model)))}-{seed}"
-
-
-def seeds_of(variant: Variant, seeds: int) -> int:
-    """How often a variant is trained; once where nothing about it is random."""
-    return seeds if "seed" in model_class(variant.model).defaults() else 1
-
-
-def seeded(model: type[Recommender], seed: int, vary: str) -> dict[str, int]:
-    """The hyper-parameters that make a model random in the way that ``--vary`` says."""
-    if "seed" not in model.defaults():
-        return {}
-    if vary == "both" or "sampling_seed" not in model.defaults():
-        return {"seed": seed}
-    return (
-        {"seed": 0, "sampling_seed": seed}
-        if vary == "sampling"
-        else {"seed": seed, "sampling_seed": 0}
-    )
-
-
 def run_variant(
     variant: Variant,
     task: Task,
@@ -220,29 +196,6 @@ def run_variant(
         return [without_result(task, reporter, "failed", variant, reason, row["study"])]
     task.store.remove("runs", closed(row))
     return []
-
-
-def common(variant: Variant, task: Task) -> dict[str, str]:
-    """What the rows of all seeds of a variant have in common; the study is not known yet."""
-    return {
-        **task.row,
-        "variant": variant.label,
-        "model": variant.model,
-        "switches": "+".join(task.switches(variant)),
-        "damage": "" if variant.damage is None else str(variant.damage),
-        "tuned_as": "" if variant.tuned_as is None else variant.tuned_as.label,
-        "study": "",
-    }
-
-
-def told_apart(row: Mapping[str, str]) -> dict[str, str]:
-    """The part of a row that ids depend on: how the hyper-parameters were found is none of it."""
-    return {name: row[name] for name in row if name not in ("tuned_as", "study")}
-
-
-def closed(row: Mapping[str, str]) -> str:
-    """The id of the one row of a variant without a result."""
-    return digest(**told_apart(row))
 
 
 def without_result(
@@ -296,7 +249,8 @@ def train_and_test(
         popularity_groups.save(task.store, run_id, groups)
     if isinstance(fitted.model, TrainedRecommender):
         task.store.save_history(run_id, fitted.model.history)
-    if variant.model == PROPOSED and variant.tuned_as is None:
+    # where the truth is known, the intents of every variant can be held against it
+    if variant.model == PROPOSED and (variant.tuned_as is None or task.planted):
         intents.save(task.store, run_id, fitted.model, task.dataset)
     task.store.append(
         "runs",

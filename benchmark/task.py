@@ -15,6 +15,7 @@ from benchmark.datasets import Dataset
 from benchmark.evaluation import Evaluator
 from benchmark.experiments import NEEDS, Experiment, Variant, experiments
 from benchmark.features import scale_features, select_modalities
+from benchmark.planted_intents import planted, sizes
 from benchmark.presets import COLD_ITEMS, SPLIT_METHODS, Preset
 from benchmark.progress import Reporter
 from benchmark.protocols import LATE_EPOCHS, PROTOCOLS, SOFT_MASK
@@ -93,10 +94,16 @@ class Task:
     @cached_property
     def experiments(self) -> list[Experiment]:
         """The tables and figures asked for that the models, the data and the protocol allow."""
-        possible = experiments(self.settings.models, list(self.parts.train.features))
+        modalities = list(self.parts.train.features)
+        possible = experiments(self.settings.models, modalities, self.planted)
         asked = [each for each in possible if each.name in self.settings.experiments]
         # one switch after the other only makes sense with the others off
         return [e for e in asked if e.name != "protocol" or self.settings.protocol == "corrected"]
+
+    @cached_property
+    def planted(self) -> list[int]:
+        """Numbers of planted intents by level, fine ones first, where the data know them."""
+        return sizes(planted(self.dataset))
 
     @property
     def left_out(self) -> list[str]:

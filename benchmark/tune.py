@@ -72,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     # imported here so that --help and a mistyped option answer at once, without loading torch
     from rich.console import Console
 
+    from benchmark.capacity import needs, refusals
     from benchmark.jobs import settle_threads
     from benchmark.progress import Reporter
     from benchmark.search import grid_size
@@ -94,8 +95,11 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.status:
             print(status(task.dataset.name, tuner, variants))
         else:
+            refused = refusals(task, needs(task))
             with reporter:
-                failed += work(tuner, variants)
+                for variant in (each for each in variants if each.model in refused):
+                    reporter.line(f"{variant.label} skipped: {refused[variant.model]}", style="red")
+                failed += work(tuner, [each for each in variants if each.model not in refused])
     return 1 if failed else 0
 
 

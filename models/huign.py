@@ -103,6 +103,7 @@ class HUIGN(PairwiseRecommender):
     """
 
     requires: ClassVar[tuple[str, ...]] = (ANY_MODALITY,)
+    static_shapes: ClassVar[bool] = True
 
     aggregated: list[Tensor]
     nodes: Tensor

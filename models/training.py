@@ -18,6 +18,7 @@ from models.errors import DivergedError
 from models.interactions import Interactions
 from models.recommender import Recommender, Validate
 from models.sampling import NegativeSampler, triples
+from models.stepping import RecordedStep, Step, stepper
 
 
 class Training(TypedDict, total=False):
@@ -54,6 +55,10 @@ class TrainedRecommender(Recommender, nn.Module):
         "learning_rate": (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
         "reg": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     }
+
+    static_shapes: ClassVar[bool] = False
+    """Whether every step does the same operations on the same shapes, but for an epoch's last one,
+    without a look at any value: then a GPU replays one that was recorded."""
 
     checkpoint: Checkpoint | None = None
     """Where :meth:`fit` goes on from, and what it keeps up to date: the outcome is that of training
@@ -143,10 +148,18 @@ class TrainedRecommender(Recommender, nn.Module):
             self._descend(train, validate)
         return self.eval()
 
+    def descent(self, device: torch.device) -> tuple[torch.optim.Optimizer, Step]:
+        """Adam, and what does a step with it, for parameters on ``device``."""
+        recorded = self.static_shapes and device.type == "cuda"
+        optimizer = torch.optim.Adam(
+            self.parameters(), lr=self.learning_rate, fused=True, capturable=recorded
+        )
+        return optimizer, (RecordedStep if recorded else stepper)(self.loss, optimizer)
+
     def _descend(self, train: Interactions, validate: Validate | None) -> None:
         seed = self.seed if self.sampling_seed is None else self.sampling_seed
         generator = torch.Generator(train.device).manual_seed(seed)
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        optimizer, step = self.descent(train.device)
         best = Best()
         self.history = []
 
@@ -172,13 +185,7 @@ class TrainedRecommender(Recommender, nn.Module):
         ):
             started = time.perf_counter()
             self.train()
-            losses = []
-            for batch in self.batches(train, generator):
-                loss = self.loss(*batch)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                losses.append(loss.detach())
+            losses = [step(*batch) for batch in self.batches(train, generator)]
             mean_loss = float(torch.stack(losses).mean())  # the epoch's one wait for the device
             epoch = len(self.history) + 1
             if not math.isfinite(mean_loss):

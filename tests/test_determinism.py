@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from planted import Bench, numbers
+from small_data import from_matrix
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -61,10 +62,7 @@ def data() -> tuple[Interactions, Interactions]:
     generator = torch.Generator().manual_seed(0)
     kinds = torch.arange(150)[:, None] % 3 == torch.arange(60) % 3
     draw = torch.rand(150, 60, generator=generator) + 0.5 * ~kinds
-    train, held_out = (
-        Interactions(*torch.nonzero(each).unbind(1), 150, 60)
-        for each in (draw < 0.5, (draw >= 0.5) & (draw < 0.7))
-    )
+    train, held_out = from_matrix(draw < 0.5), from_matrix((draw >= 0.5) & (draw < 0.7))
     features = {
         name: torch.eye(3)[torch.arange(60) % 3] + torch.randn(60, 3, generator=generator)
         for name in ("visual", "textual")
@@ -122,7 +120,7 @@ def test_metrics_do_not_depend_on_the_batch_size(name: str) -> None:
         assert found.means == whole.means
 
 
-class Demanding(TorchDispatchMode):
+class Demanding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Fails on what torch refuses on a GPU in its deterministic mode, though this is none.
 
     As listed by ``torch.use_deterministic_algorithms``, with what recommenders may come to use.
@@ -156,7 +154,7 @@ def test_models_need_nothing_that_is_refused_on_a_gpu(name: str) -> None:
         found.append(evaluator(model).hits)  # metrics are made on the processor
         return len(found)
 
-    with Demanding():
+    with Demanding():  # type: ignore[no-untyped-call]
         evaluator = Evaluator(held_out, train, ks=(10,))
         evaluator(made(name).fit(train, validate))
     assert bool(found) == ("epochs" in registered()[name].defaults())
@@ -177,7 +175,7 @@ def median(x: Tensor) -> object:
     ],
 )
 def test_what_is_refused_is_noticed(operation: Callable[[Tensor], object]) -> None:
-    with Demanding():
+    with Demanding():  # type: ignore[no-untyped-call]
         torch.ones(3, dtype=torch.long).cumsum(0)
         torch.bincount(torch.ones(3, dtype=torch.long))
         with pytest.raises(AssertionError):

@@ -61,9 +61,9 @@ def test_figure3_crosses_four_variants_with_five_thresholds() -> None:
 
 
 def test_the_default_is_one_variant_in_all_experiments_and_the_rest_take_its_tuning() -> None:
-    found = experiments(["huign", "vbpr"], ["image", "text"])
+    found = experiments(["huign", "vbpr"], ["image", "text"], [32, 8, 4])
     assert [each.name for each in found] == [*EXPERIMENTS, *ON_REQUEST]
-    of_huign = found[1:-2]
+    of_huign = found[1:-3]
     labels = [variant.label for each in of_huign for _, variant in each.cells]
     assert labels.count("HUIGN") == 4  # 32-8-4, at least 5 users, all modalities, Figure 4
     assert len(set(labels)) == len(labels) - 3
@@ -186,7 +186,7 @@ def test_ctrl_c_before_the_first_cell_leaves_what_there_is(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.huign.HUIGN.build", interrupted)
+    monkeypatch.setattr("models.huign.HUIGN.batches", interrupted)
     names = ("table2", "table3", "table4", "figure3")
     call = ("--models", "vbpr", "huign", "--datasets", "toy", "--experiments", *names)
     assert bench.run(*call) == 130

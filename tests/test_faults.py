@@ -15,7 +15,8 @@ import pytest
 from killed import outcome, start
 from planted import Bench
 
-from benchmark.store import Store, write_atomic
+from benchmark.store import Store
+from benchmark.writing import write_atomic
 from models.training import TrainedRecommender
 
 CALL = ("--models", "popularity", "bpr_mf", "--dataset", "toy")

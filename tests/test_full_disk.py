@@ -13,7 +13,8 @@ import pytest
 from killed import outcome, start
 from planted import Bench, contents
 
-from benchmark.store import Store, StoreError
+from benchmark.store import Store
+from benchmark.writing import StoreError
 
 CALL = ("--models", "popularity", "bpr_mf", "--dataset", "toy")
 

@@ -43,7 +43,7 @@ def test_what_was_not_asked_for_comes_last_and_only_if_the_data_allow_it(tmp_pat
     rows = [run("VBPR", 0.1)]
     found = gaps(small_record(tmp_path, rows, [table3(Variant("HUIGN", "huign"))]))
     assert found[0].name == "table3"
-    assert {gap.name for gap in found} == {*EXPERIMENTS, *ON_REQUEST}
+    assert {gap.name for gap in found} == {*EXPERIMENTS, *ON_REQUEST} - {"hierarchy"}
     assert [gap.asked for gap in found] == [True] + [False] * (len(found) - 1)
     identity = {**IDENTITY, "modalities": "none", "evaluation_protocol": "official"}
     stored = small_record(tmp_path / "alone", [{**rows[0], **identity}])

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import torch
 from small_data import shuffled
 from small_huign import (
+    BATCH,
     STRUCTURES,
     all_scores,
     built,
@@ -165,3 +166,21 @@ def test_weighted_graphs_pool_alike() -> None:
     model.graph = SparseMatrix(sp.csr_array(2 * graph), "cpu", symmetric=True)
     model.train(False)
     torch.testing.assert_close(all_scores(model, train), expected)
+
+
+def test_tensors_are_made_on_the_device_of_the_data() -> None:
+    train = sample(12, 20, 0.4)
+    expected = built(train)
+    with torch.device("meta"):  # where tensors go that are made without saying where
+        model = built(train)
+        found = [*model.parameters(), model.nodes, *model.forward(), model.loss(*BATCH)]
+    wanted = [*expected.parameters(), expected.nodes, *expected.forward(), expected.loss(*BATCH)]
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_model_keeps_the_type_it_was_built_in() -> None:
+    model = built(sample(12, 20, 0.4))
+    expected = [*model.forward(), model.loss(*BATCH)]
+    torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close([*model.forward(), model.loss(*BATCH)], expected, rtol=0, atol=0)

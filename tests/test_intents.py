@@ -10,7 +10,8 @@ from small_huign import built, item_intents, sample
 
 from benchmark import intents
 from benchmark.datasets import Dataset
-from benchmark.store import Store, StoreError
+from benchmark.store import Store
+from benchmark.writing import StoreError
 from models.huign import HUIGN
 
 TRAIN = sample(40, 12, 0.4)  # the last item is nobody's

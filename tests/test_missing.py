@@ -188,7 +188,7 @@ def test_without_lists_there_are_changes_but_no_tests(tmp_path: Path) -> None:
 
 def test_a_line_per_policy_and_a_mark_per_control(tmp_path: Path) -> None:
     experiment = missing(["vbpr"], ["visual"])
-    found = study(experiment, small_record(tmp_path, stored_rows(), [experiment]))
+    found = study(small_record(tmp_path, stored_rows(), [experiment]))
     [axes] = missing_figure.drawn(found, "recall@10").axes
     lines = {str(each.get_label()): each for each in axes.containers}
     assert set(lines) == {"mask", "mean"}

@@ -12,6 +12,7 @@ from baselines.bpr_mf import BPRMF
 from baselines.cb2cf import CB2CF
 from baselines.disengcn import DisenGCN
 from baselines.duif import DUIF
+from baselines.huign_plus import HUIGNPlus
 from baselines.lightgcn import LightGCN
 from baselines.macridvae import MacridVAE
 from baselines.mmgcn import MMGCN, OfficialMMGCN
@@ -45,6 +46,7 @@ CASES: dict[str, tuple[type[TrainedRecommender], dict[str, int], dict[str, Any]]
     "mmgcn_official": (OfficialMMGCN, THREE, MMGCNS),
     "huign": (HUIGN, {"visual": 6}, HUIGNS),
     "huign_official": (HUIGNOfficial, {"visual": 4, "textual": 3}, HUIGNS),
+    "huign_plus": (HUIGNPlus, {"visual": 6}, HUIGNS),
     "duif": (DUIF, {"visual": 64}, CONTENT),
     "cb2cf": (CB2CF, {"visual": 64}, CONTENT),
     "cb2cf joint": (CB2CF, {"visual": 64}, {**CONTENT, "mode": "joint"}),

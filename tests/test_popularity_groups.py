@@ -9,7 +9,8 @@ import torch
 from benchmark.evaluation import Ranking
 from benchmark.popularity_groups import by_popularity, is_kept, read, save
 from benchmark.splits import Split
-from benchmark.store import Store, StoreError
+from benchmark.store import Store
+from benchmark.writing import StoreError
 from models.interactions import Interactions
 
 NUM_USERS = 40

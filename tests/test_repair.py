@@ -14,7 +14,8 @@ from planted import Bench, contents
 from small_record import run
 
 from benchmark.repair import is_set_aside
-from benchmark.store import Store, StoreError
+from benchmark.store import Store
+from benchmark.writing import StoreError
 
 CALL = ("--models", "huign", "popularity", "--dataset", "toy")
 ASIDE = "damaged-1"

@@ -18,7 +18,8 @@ from benchmark.evaluation import Evaluation
 from benchmark.experiments import table2
 from benchmark.outputs.significance import bootstrap, holm, marks, paired_test, statistics, write
 from benchmark.record import Record
-from benchmark.store import Store, StoreError
+from benchmark.store import Store
+from benchmark.writing import StoreError
 
 IDENTITY = {"dataset": "toy", "data_fingerprint": "0123456789abcdef", "preset": "quick"}
 USERS = 300

@@ -404,6 +404,7 @@ def test_features_that_would_not_fit_into_memory(
 
 def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     (tmp_path / "interactions.parquet").write_bytes(b"PAR1")
     with pytest.raises(UsageError, match=r"interactions\.parquet: .*pip install pyarrow"):
         read(tmp_path)

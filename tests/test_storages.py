@@ -8,7 +8,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
 
 from benchmark.storages import is_begun, opened
-from benchmark.store import StoreError
+from benchmark.writing import StoreError
 
 
 def open_only(storage: str) -> None:

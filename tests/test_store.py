@@ -14,7 +14,8 @@ from baselines.bpr_mf import BPRMF
 from baselines.popularity import Popularity
 from benchmark.code_version import code_version
 from benchmark.evaluation import Evaluation
-from benchmark.store import Store, StoreError, digest, write_atomic
+from benchmark.store import Store, digest
+from benchmark.writing import StoreError, write_atomic
 from models import registry
 from models.registry import discover, registered
 

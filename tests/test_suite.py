@@ -8,10 +8,10 @@ import pytest
 from planted import Bench, contents
 
 from benchmark.experiments import Variant
+from benchmark.identity import seeds_of
 from benchmark.presets import PRESETS
 from benchmark.progress import Reporter
 from benchmark.store import Store
-from benchmark.suite import seeds_of
 from models.training import TrainedRecommender
 
 CRASHES = """

@@ -11,8 +11,8 @@ from benchmark.experiments import experiments
 from benchmark.outputs import writers
 
 OLD = {
-    "table": ("table2", "table3", "table4", "figure3", "protocol", "missing"),
-    "picture": ("table2", "figure3", "figure4", "missing", "curves", "collapse"),
+    "table": ("table2", "table3", "table4", "figure3", "protocol", "missing", "hierarchy"),
+    "picture": ("table2", "figure3", "figure4", "missing", "hierarchy", "curves", "collapse"),
     "page": ("statistics", "studies", "figure4", "intents", "comparison"),
 }
 SUFFIXES = {"table": ("csv", "md", "tex"), "picture": ("png", "pdf"), "page": ("csv", "md")}
@@ -21,7 +21,7 @@ SUFFIXES = {"table": ("csv", "md", "tex"), "picture": ("png", "pdf"), "page": ("
 def test_nothing_stays_that_the_rows_do_not_say(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     rows = [closed(name, "failed", "DivergedError: loss is nan") for name in ("VBPR", "HUIGN")]
-    asked = experiments(["vbpr", "huign"], ["visual", "textual"])
+    asked = experiments(["vbpr", "huign"], ["visual", "textual"], [8, 4, 2])
     record = small_record(folder, rows, asked)
     old = [
         folder / f"{stem}.{suffix}"

@@ -24,7 +24,7 @@ from benchmark.extraction.encoder import Encoder, Wish
 from benchmark.extraction.encoders import ENCODERS, library_versions
 from benchmark.extraction.raw_items import ENDINGS, fingerprint, item_files, text_files, written
 from benchmark.machine import choose_device
-from benchmark.store import StoreError, write_atomic
+from benchmark.writing import StoreError, write_atomic
 from models.errors import UsageError
 
 RECIPE = 1

@@ -23,7 +23,7 @@ from benchmark.outputs import figures
 from benchmark.outputs.keywords import documents, keywords
 from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE, cell, remove
 from benchmark.record import Record
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 PREFERRED = ("textual", "text")
 """The modality that is drawn: the paper's, else the first of the data."""

@@ -20,7 +20,7 @@ from benchmark.experiments import PAPER_MODELS, PROPOSED
 from benchmark.outputs.layout import PICTURE, remove
 from benchmark.outputs.tables import by_cell
 from benchmark.record import Record
-from benchmark.store import StoreError, write_atomic
+from benchmark.writing import StoreError, write_atomic
 
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31")
 """Told apart by colour-blind readers as well (Okabe and Ito; brown instead of their yellow)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 NOTHING = "—"
 """Where a table has no number."""

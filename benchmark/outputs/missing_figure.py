@@ -25,7 +25,7 @@ def write(record: Record) -> None:
     experiment = record.experiment("missing")
     if experiment is None:
         return
-    found = study(experiment, record)
+    found = study(record)
     if found.empty:
         remove(record.folder, experiment.name, PICTURE)
         return
@@ -44,12 +44,12 @@ def drawn(found: pd.DataFrame, metric: str) -> Figure:
     modalities = found["modality"].nunique()
     columns = modalities * max(1, COLUMNS // modalities)
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(figures.WIDTH, 0.7 + 1.35 * rows), layout="constrained")
+    figure = Figure(figsize=(figures.WIDTH, 0.7 + 1.5 * rows), layout="constrained")
     first = dict[object, Axes]()
     for place, ((model, modality), cells) in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, columns, place, sharey=first.get(model))
         draw(axes, cells, metric)
-        axes.set_title(f"{model}, {modality}")
+        axes.set_title(f"{model}\n{modality}")
         axes.tick_params(labelleft=model not in first)
         first.setdefault(model, axes)
     figure.supxlabel("items without the modality", fontsize=8)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 
-from benchmark.experiments import CONTROLS, Experiment
+from benchmark.experiments import CONTROLS
 from benchmark.outputs import significance
 from benchmark.outputs.layout import p_text, percent
 from benchmark.outputs.tables import by_cell, of_experiment
@@ -18,12 +20,12 @@ COMPLETE = "complete"
 """The policy of a cell with all features."""
 
 
-def study(experiment: Experiment, record: Record) -> pd.DataFrame:
+@lru_cache(maxsize=1)  # for the table and the figure
+def study(record: Record) -> pd.DataFrame:
     """Every cell beside the same model with complete features, user by user.
 
     Args:
-        experiment: Of :func:`benchmark.experiments.missing`.
-        record: What is stored.
+        record: With the experiment of :func:`benchmark.experiments.missing`.
 
     Returns:
         The rows of :func:`benchmark.outputs.tables.by_cell`, with the columns ``model``,
@@ -33,6 +35,8 @@ def study(experiment: Experiment, record: Record) -> pd.DataFrame:
         over users and ``p_holm``, corrected for all controls of all models. Empty where the
         complete model or the lists are missing.
     """
+    experiment = record.experiment("missing")
+    assert experiment is not None
     cells = by_cell(experiment, record.runs, record.k)
     if cells.empty:
         return cells

@@ -50,7 +50,7 @@ def write(record: Record) -> None:
     experiment = record.experiment("missing")
     if experiment is None:
         return
-    found = study(experiment, record)
+    found = study(record)
     if found.empty:
         remove(record.folder, experiment.name, TABLE)
     else:

@@ -7,7 +7,7 @@ import pandas as pd
 from benchmark.outputs.layout import MARKDOWN, markdown, page
 from benchmark.presets import EXACT
 from benchmark.record import Record
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 
 def write(record: Record) -> None:

@@ -15,7 +15,7 @@ from benchmark.experiments import PAPER_MODELS, PROPOSED
 from benchmark.metrics import METRICS
 from benchmark.outputs.layout import MARKDOWN, TABLE, p_text, remove
 from benchmark.record import Record
-from benchmark.store import StoreError, write_atomic
+from benchmark.writing import StoreError, write_atomic
 
 Array = NDArray[np.float64]
 

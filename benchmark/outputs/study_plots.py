@@ -22,8 +22,8 @@ from PIL import Image
 from benchmark.outputs.study_tables import ENDS, by_study, candidates, number
 from benchmark.record import Record
 from benchmark.search import between
-from benchmark.store import write_atomic
 from benchmark.tuning import JUDGED_AT
+from benchmark.writing import write_atomic
 
 HEIGHT, DPI = 2.8, 200
 VALUE = f"best recall@{JUDGED_AT} of a trial"

@@ -12,8 +12,8 @@ import pandas as pd
 from benchmark.outputs.layout import MARKDOWN, TABLE, remove
 from benchmark.outputs.tables import judged_on
 from benchmark.record import Record
-from benchmark.store import write_atomic
 from benchmark.tuning import JUDGED_AT
+from benchmark.writing import write_atomic
 
 FACTS = (
     "run_id", "variant", "model", "state", "value", "epochs", "seconds", "reason", "sampler",

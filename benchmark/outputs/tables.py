@@ -35,11 +35,14 @@ HEADINGS = {
     "coverage": "Coverage@{}",
     "novelty": "Novelty@{}",
     "gini": "Gini@{}",
+    "nmi": "NMI, level {}",
+    "purity": "Purity, level {}",
+    "jsd": "JSD, level {}",
     "min_co_users": "common users, at least",
 }
 """What is printed for metrics, and for places that are called after an option."""
 
-OF_THEIR_OWN = ("table2", "figure4", "protocol", "missing")
+OF_THEIR_OWN = ("table2", "figure4", "protocol", "missing", "hierarchy")
 """Experiments that are not written as the list of their cells."""
 
 FEW = 6

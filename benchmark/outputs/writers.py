@@ -16,6 +16,7 @@ from benchmark.outputs import (
     curves,
     figure4,
     figures,
+    hierarchy,
     missing_figure,
     missing_table,
     precision,
@@ -30,7 +31,7 @@ from benchmark.outputs import (
 from benchmark.paper import checks, comparison
 from benchmark.record import Record
 from benchmark.report import page
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 WRITERS = (
     table1.write,
@@ -42,6 +43,7 @@ WRITERS = (
     protocol_table.write,
     missing_table.write,
     missing_figure.write,
+    hierarchy.write,
     precision.write,
     significance.write,
     study_tables.write,

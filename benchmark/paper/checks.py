@@ -17,7 +17,7 @@ from benchmark.paper.table2_checks import (
     standard_ndcg,
 )
 from benchmark.paper.text_checks import density, percentages, shared_cells, thresholds, words
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 CHECKS = (
     standard_ndcg, printed_improvements, positives_per_hit, hits_by_rank, percentages, words,

@@ -25,7 +25,7 @@ from benchmark.paper.shape import (
 )
 from benchmark.presets import COLD_ITEMS
 from benchmark.record import Record
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 
 def write(record: Record) -> None:

@@ -9,7 +9,7 @@ from benchmark.outputs.layout import p_text
 from benchmark.presets import COLD_ITEMS, EXACT, PRESETS
 from benchmark.record import Record
 from benchmark.report.gaps import seeds
-from benchmark.store import StoreError
+from benchmark.writing import StoreError
 from models.registry import label
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.experiments import PAPER_MODELS, Experiment, Variant, experiments
+from benchmark.planted_intents import planted, sizes
 from benchmark.presets import EXPERIMENTS, ON_REQUEST, PRESETS
 from benchmark.record import Record
 from benchmark.run import parser
@@ -38,7 +39,8 @@ def gaps(record: Record) -> list[Gap]:
     """Every experiment that these data allow and that is not complete, those asked for first."""
     models = dict.fromkeys([*PAPER_MODELS, *record.overall["model"]])
     modalities = [name for name in record.identity["modalities"].split("+") if name != "none"]
-    possible = {each.name: each for each in experiments(models, modalities)}
+    allowed = experiments(models, modalities, sizes(planted(record.dataset)))
+    possible = {each.name: each for each in allowed}
     if record.identity["evaluation_protocol"] != "corrected":
         possible.pop("protocol")
     found = []

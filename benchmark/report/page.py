@@ -14,6 +14,7 @@ from benchmark.experiments import PROPOSED
 from benchmark.outputs import significance, tables
 from benchmark.outputs import table2 as overall
 from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE
+from benchmark.planted_intents import planted
 from benchmark.presets import COLD_ITEMS
 from benchmark.record import Record
 from benchmark.report import linked_tables
@@ -21,7 +22,7 @@ from benchmark.report.findings import caveats, headline
 from benchmark.report.gaps import gaps
 from benchmark.report.linked_tables import configuration, fresh
 from benchmark.report.markdown import html
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.registry import label
 
 TEMPLATES = Environment(
@@ -34,8 +35,8 @@ TEMPLATES = Environment(
 TEMPLATES.filters["words"] = MARKDOWN.text
 
 SHOWN = (*TABLE, *PICTURE)
-UNRANKED = ("protocol", "missing")
-"""Experiments whose numbers compare with those of the same model, not with each other."""
+UNRANKED = ("protocol", "missing", "hierarchy")
+"""Experiments whose numbers do not all compare with each other."""
 
 LISTED = ("table3", "table4", "figure3")
 """Experiments whose tables list their cells, best and second told apart."""
@@ -54,6 +55,7 @@ SECTIONS = {
     "studies": ("Studies of hyper-parameters", ["studies", "trials"]),
     "protocol": ("Fidelity to the released code", ["protocol"]),
     "missing": ("Missing modalities", ["missing"]),
+    "hierarchy": ("Planted hierarchy of intents", ["hierarchy", "planted"]),
     "comparison": ("Beside the paper's numbers", ["comparison"]),
     "checks": ("The paper's numbers in themselves", []),
     "failed": ("What failed or was skipped", []),
@@ -126,9 +128,11 @@ def contents(record: Record) -> dict[str, Any]:
 
 
 def sections(record: Record) -> list[str]:
-    """Names of the sections that make sense for how the data were split."""
+    """Names of the sections that make sense for the data and how they were split."""
     cold = record.identity["split_method"] == COLD_ITEMS
-    return [name for name in SECTIONS if name != ("comparison" if cold else "cold_start")]
+    senseless = {"comparison" if cold else "cold_start"}
+    senseless |= set() if planted(record.dataset) else {"hierarchy"}
+    return [name for name in SECTIONS if name not in senseless]
 
 
 def settings(record: Record) -> dict[str, str]:

@@ -15,7 +15,7 @@ from benchmark.speed.catalogue import SIZES, WORKS, chosen
 EPILOG = """\
 examples:
   python -m benchmark.speed --quick
-      everything on tiny data, a minute: to see that all peers run
+      everything on tiny data, two minutes: to see that all peers run
   python -m benchmark.speed --sizes movielens-1m paper --data-root data
       the comparison, on real MovieLens-1M where the data root has it
   python -m benchmark.speed --works bpr ngcf --repetitions 5 --out my-speed/speed.csv

@@ -20,6 +20,7 @@ WORKS = {
     "evaluation": "full ranking of all items for all users with a test item",
     "item_graph": "graph of items that five users share",
     "propagation": "product with the normalised user-item graph, forward and backward",
+    "trials": "25 trials of one study of HUIGN, 10 epochs each, start-up included",
     "help": "answer to 'python -m benchmark.run --help'",
 }
 """What ``--works`` takes, with what it means."""

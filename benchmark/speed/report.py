@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from benchmark.speed.catalogue import WORKS
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 
 OURS = "#c44e52"
 PEERS = ("#4c72b0", "#55a868", "#8172b2", "#937860", "#da8bc3")
@@ -93,6 +93,7 @@ def markdown(frame: pd.DataFrame) -> str:
         f"- **{work}**: {WORKS[work]}" + (f". Limit: {formula}" if isinstance(formula, str) else "")
         for work, formula in works.items()
     )
+    meanings += rates(records)
     return (
         f"{table}\n\n{first['device']}; {packages}; commit {first['commit']}. "
         f"Medians of {first['repetitions']} repetitions by the clock, all forms of a work taken "
@@ -102,6 +103,22 @@ def markdown(frame: pd.DataFrame) -> str:
         "+ operations / rate of a matrix product, both measured here; it is an estimate, and "
         f"work that finds its tables in a nearer cache can beat it.\n\n{meanings}\n"
     )
+
+
+def rates(records: list[dict[str, Any]]) -> str:
+    """Trials per minute in every form, a line per size."""
+    lines = []
+    for size in dict.fromkeys(row["size"] for row in records if row["work"] == "trials"):
+        mine = [row for row in records if (row["work"], row["size"]) == ("trials", size)]
+        seconds = {"ours": mine[0].get("seconds", math.nan)}
+        seconds |= {row["peer"]: row.get("peer_seconds", math.nan) for row in mine}
+        shown = [
+            f"{60 * mine[0]['parts'] / each:.3g} with {name}"
+            for name, each in seconds.items()
+            if name and each > 0
+        ]
+        lines += [f"\n- **trials per minute**, {size}: {', '.join(shown)}"] if shown else []
+    return "".join(lines)
 
 
 def drawn(frame: pd.DataFrame) -> Figure:

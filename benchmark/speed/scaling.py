@@ -18,7 +18,7 @@ from benchmark.speed.report import write_png
 from benchmark.speed.sizes import make
 from benchmark.speed.timing import Timing, alternate
 from benchmark.speed.works import MAKERS
-from benchmark.store import write_atomic
+from benchmark.writing import write_atomic
 from models.item_graph import co_interaction_graph
 
 BASE = Size("scaling", 4_000, 3_000, 100_000, {"visual": 512, "acoustic": 64})
@@ -56,8 +56,8 @@ def points(base: Size, settings: Settings) -> Iterator[Point]:
 
 
 def concerns(work: str, factor: str) -> bool:
-    """Whether a factor can matter: only HUIGN uses the item graph, and some have no width."""
-    if work == "help" or factor == "density":
+    """Whether a factor can matter: only HUIGN uses the item graph, some have no width."""
+    if work in ("help", "trials") or factor == "density":
         return work == "huign"
     return factor != "width" or work not in ("sampling", "item_graph")
 

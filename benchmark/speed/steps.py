@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from benchmark.speed.timing import Form
 from models.interactions import Interactions
 from models.registry import create
 from models.sampling import NegativeSampler
+from models.stepping import stepper
 from models.training import TrainedRecommender
 
 Loss = Callable[..., Tensor]
@@ -50,11 +52,11 @@ def epoch(
             do, where ours is the fused one.
         parameters: What is trained where the loss is that of another model.
     """
-    optimizer = torch.optim.Adam(
-        model.parameters() if parameters is None else parameters,
-        lr=1e-3,
-        fused=True if loss is None else None,
-    )
+    if loss is None:
+        _, step = model.descent(train.device)
+    else:
+        adam = torch.optim.Adam(model.parameters() if parameters is None else parameters, lr=1e-3)
+        step = stepper(partial(loss, model), adam)
     generator = torch.Generator(train.device).manual_seed(0)
     batches: Iterator[tuple[Tensor, ...]] = iter(())
 
@@ -65,10 +67,7 @@ def epoch(
 
     def run(parts: int) -> None:
         for batch in islice(batches, parts):
-            value = model.loss(*batch) if loss is None else loss(model, *batch)
-            optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            step(*batch)
 
     rows = getattr(model, "active_users", train.users)  # MacridVAE's batches are of users
     return Form(name, run, -(-len(rows) // model.batch_size), start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmark.speed import epochs, operations
+from benchmark.speed import epochs, operations, trials
 from benchmark.speed.catalogue import Settings
 from benchmark.speed.work import Work
 from benchmark.splits import Split
@@ -22,5 +22,6 @@ MAKERS: dict[str, Callable[[Split, Settings], Work]] = {
     "evaluation": operations.evaluation,
     "item_graph": operations.item_graph,
     "propagation": operations.propagation,
+    "trials": trials.trials,
     "help": operations.help_text,
 }
