@@ -177,7 +177,8 @@ def draw(points: pd.DataFrame) -> Figure:
     for axis in AXES:
         getattr(space, f"set_{axis}label")(axis.upper(), labelpad=-12)
     space.view_init(elev=20, azim=-55)
-    space.set_box_aspect((1.3, 1.3, 1), zoom=1.25)
+    space.set_box_aspect((1.3, 1.3, 1), zoom=1.5)
+    space.set_in_layout(False)  # matplotlib before 3.11 finds it so large that nothing else fits
     for place, (across, up) in enumerate((("x", "y"), ("x", "z"), ("y", "z"))):
         side = figure.add_subplot(grid[1, place])
         side.scatter(points[across], points[up], c=shades, s=3, linewidths=0)
