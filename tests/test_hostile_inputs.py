@@ -100,6 +100,7 @@ sys.path[:0] = sys.argv[1:3]
 import hostile_inputs, hostile_targets
 from models.errors import UsageError
 hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of the program itself
 for layout, folder, file in zip(*[iter(sys.argv[3:])] * 3):
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + 2**30
@@ -109,7 +110,7 @@ for layout, folder, file in zip(*[iter(sys.argv[3:])] * 3):
     except UsageError as error:
         assert file in str(error), error
         print("refused")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 

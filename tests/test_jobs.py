@@ -215,7 +215,7 @@ def test_no_process_is_left_behind(stop: signal.Signals, bench: Bench) -> None:
             os.killpg(command.pid, stop)
         else:
             command.kill()
-        told = command.communicate(timeout=120)[1]  # after Ctrl-C it draws what is stored
+        told = command.communicate(timeout=300)[1]  # after Ctrl-C it draws what is stored
         gone, alive = psutil.wait_procs(family, timeout=30)
         assert (len(gone), alive) == (len(family), [])
     finally:

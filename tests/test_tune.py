@@ -133,7 +133,7 @@ def test_a_killed_worker_loses_nothing(
         time.sleep(0.02)
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
-    _, said = survivor.communicate(timeout=120)
+    _, said = survivor.communicate(timeout=300)
     assert survivor.returncode == 0, said
 
     with opened(storage) as backend:
