@@ -93,6 +93,12 @@ def test_is_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert state == (None if written is None else {"number": written})
 
 
+@pytest.mark.fault(
+    "a damaged checkpoint",
+    how="empty, cut off, or other bytes",
+    again="its training",
+    says="`'....pt' is damaged (...): set aside as '....pt.damaged'; its training starts anew`",
+)
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 cut"])
 def test_a_damaged_file_is_set_aside(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
