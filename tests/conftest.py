@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from models.interactions import Interactions
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 torch.set_num_threads(1)  # threads of a busy machine wait for each other
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a job in the background of a shell ignores Ctrl-C, and so would the commands that tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
