@@ -125,7 +125,7 @@ def test_figure3_draws_a_line_per_variant_over_the_edges() -> None:
     _, labels = axes.get_legend_handles_labels()
     assert labels == ["HUIGN", "HUIGN-C"]
     assert list(np.asarray(axes.lines[0].get_ydata())) == pytest.approx([0.4, 0.5])
-    figure = axes.get_figure(root=True)
+    figure = axes.figure
     assert figure is not None
     [behind] = [other for other in figure.axes if other is not axes]
     bars: list[Any] = list(behind.patches)
