@@ -151,10 +151,9 @@ def estimated_steps(
     def run(larger: int, denser: int) -> Ledger:
         train = toy(larger * users, larger * items, denser // larger * DEGREE, sizes.widths)
         batch = batch_size if by_user else larger * batch_size
-        model = create(name, **{**params, "batch_size": batch})
+        model: Any = create(name, **{**params, "batch_size": batch})
         if isinstance(model, HUIGN):
             model.min_co_users = 2 * users + 1  # the graph of random interactions says nothing
-        assert isinstance(model, TrainedRecommender)
         return one_step(model, train)
 
     edges = sizes.interactions / (users * DEGREE)
