@@ -18,13 +18,13 @@ PROCESS = 250 * 2**20
 """What a further process holds before it trains: Python, torch, SciPy, Optuna."""
 
 
-def needs(task: Task) -> dict[str, Need]:
-    """What each model of a task takes with the task's budget, where something is known of it.
+def needs(task: Task, models: Sequence[str]) -> dict[str, Need]:
+    """What models take with the budget of a task, where something is known of them.
 
     Variants of a model take its tuned hyper-parameters, so they need the model to fit as well.
     """
-    train, settings = task.parts.train, task.settings
-    return needs_of(settings.models, settings.preset, train, widths(train))
+    train = task.parts.train
+    return needs_of(models, task.settings.preset, train, widths(train))
 
 
 def needs_of(

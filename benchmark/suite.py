@@ -56,9 +56,10 @@ def run_suite(
     wanted = list({variant.label: variant for _, variant in cells}.values())
     settle_threads()
     quiet = cache(partial(task.tuner, reporter=Reporter(0, Console(quiet=True))))
-    needed = needs(task)
+    stored = [v for v in wanted if is_stored(v, task, quiet)]
+    needed = needs(task, list(dict.fromkeys(v.model for v in wanted if v not in stored)))
     refused = refusals(task, needed)
-    skipped = [v for v in wanted if v.model in refused and not is_stored(v, task, quiet)]
+    skipped = [v for v in wanted if v.model in refused and v not in stored]
     variants = [v for v in wanted if v not in skipped]
     trainings = sum(
         (0 if v.tuned_as else grid_size(model_class(v.model), settings.preset, settings.trials))
@@ -71,7 +72,7 @@ def run_suite(
                 without_result(task, reporter, "skipped", variant, refused[variant.model])
             here, elsewhere = variants, list[Variant]()
             if jobs > 1:  # what is stored needs no other process
-                here = [v for v in variants if is_stored(v, task, quiet)]
+                here = stored
                 elsewhere = [v for v in variants if v not in here]
                 models = {v.model for v in elsewhere} & needed.keys()
                 fitting = affordable_jobs(jobs, [needed[each] for each in models], settings.device)

@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.status:
             print(status(task.dataset.name, tuner, variants))
         else:
-            refused = refusals(task, needs(task))
+            refused = refusals(task, needs(task, task.settings.models))
             with reporter:
                 for variant in (each for each in variants if each.model in refused):
                     reporter.line(f"{variant.label} skipped: {refused[variant.model]}", style="red")

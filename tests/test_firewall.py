@@ -232,7 +232,7 @@ def recorded(bench: Bench, models: Sequence[str]) -> dict[str, list[str]]:
 
         patch.setattr(Task, "test", unwanted)
         # the estimate of memory trains on data of its own, the same for both
-        patch.setattr("benchmark.suite.needs", lambda task: {})
+        patch.setattr("benchmark.suite.needs", lambda *_: {})
         call = ("--models", *models, "--dataset", "sung", "--preset", "paper")
         assert bench.run(*call) == 1
     rows = bench.rows("sung")
