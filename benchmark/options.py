@@ -51,8 +51,9 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
     """How much work."""
     group.add_argument(
         "--preset", choices=PRESETS, default="quick",
-        help="quick: minutes on a laptop; paper: the paper's grid, epochs, patience and five seeds "
-        "(default: quick)",
+        help="quick: minutes on a laptop; standard: hours, to convergence in large batches, the "
+        "middle of the paper's grid, five seeds; paper: the paper's grid, epochs, patience and "
+        "batches, five seeds (default: quick)",
     )  # fmt: skip
     add_device(group)
     group.add_argument(

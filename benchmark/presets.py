@@ -65,6 +65,14 @@ PRESETS = {
             grid={"learning_rate": (3e-3, 1e-2), "reg": (1e-4, 1e-2)},
             steps=20,
         ),
+        Preset(
+            "standard",
+            epochs=200,
+            patience=20,
+            seeds=5,
+            grid={"learning_rate": (1e-3, 1e-2), "reg": (1e-3, 1e-2, 1e-1)},
+            steps=20,
+        ),
         Preset("paper", epochs=1000, patience=20, seeds=5),
     )
 }

@@ -142,7 +142,8 @@ class Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # of the liar in older versions
             sampler = TPESampler(seed=cell, n_startup_trials=at_random, constant_liar=True)
-        pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=15)
+        # against fewer trials than this, a slow start is taken for a bad end
+        pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=15)
         return optuna.load_study(
             study_name=self.name, storage=self.storage, sampler=sampler, pruner=pruner
         )

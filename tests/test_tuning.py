@@ -183,15 +183,20 @@ def test_all_diverged(tuner: Tuner) -> None:
     assert tuner.store.rows("trials")["state"].tolist() == ["diverged"] * 4
 
 
+WIDE = replace(PRESET, grid={"b": (1, 2, 3, 4)})
 PRUNING = {
-    cell: [score] * 16 + [0.6] * 4
-    for cell, score in zip(SCORES, (0.5, 0.4, 0.51, 0.45), strict=True)
+    (a, b): [score] * 16 + [0.6] * 4
+    for (a, b), score in zip(
+        itertools.product((1, 2), (1, 2, 3, 4)),
+        (0.5, 0.4, 0.51, 0.45, 0.48, 0.3, 0.55, 0.46),
+        strict=True,
+    )
 }
 
 
 def test_pruned_trials_are_recorded(tuner: Tuner) -> None:
-    plan(PRUNING)
-    params = tuner.tune(VARIANT).params
+    Scripted.curves = PRUNING
+    params = replace(tuner, preset=WIDE).tune(VARIANT).params
     trials = tuner.store.rows("trials")
     states = dict(zip(trials["state"], trials["epochs"], strict=True))
     assert set(states) == {"complete", "pruned"}
@@ -202,22 +207,29 @@ def test_pruned_trials_are_recorded(tuner: Tuner) -> None:
     assert chosen["state"].tolist() == ["complete"]
 
 
-@pytest.mark.parametrize("stopped_at", [1, 3])
+def test_five_trials_come_to_an_end_before_one_is_pruned(tuner: Tuner) -> None:
+    Scripted.curves = PRUNING
+    replace(tuner, preset=WIDE).tune(VARIANT)
+    assert tuner.store.rows("trials")["state"].tolist()[:5] == ["complete"] * 5
+    assert "pruned" in tuner.store.rows("trials")["state"].tolist()
+
+
+@pytest.mark.parametrize("stopped_at", [1, 6])
 def test_pruning_does_not_depend_on_interruptions(
     stopped_at: int, tuner: Tuner, tmp_path: Path
 ) -> None:
-    plan(PRUNING)
-    whole = tuner.tune(VARIANT).params
+    Scripted.curves = PRUNING
+    whole = replace(tuner, preset=WIDE).tune(VARIANT).params
     columns = ["a", "b", "state", "value", "epochs"]
     expected = tuner.store.rows("trials")[columns]
     other = Tuner(
-        tuner.train, tuner.validation, PRESET, tuner.identity, Store(tmp_path / "2"), tuner.reporter
+        tuner.train, tuner.validation, WIDE, tuner.identity, Store(tmp_path / "2"), tuner.reporter
     )
     cell = Scripted.fitted[stopped_at]
-    plan({**PRUNING, cell: [*PRUNING[cell][:5], 2]})
+    Scripted.curves = {**PRUNING, cell: [*PRUNING[cell][:5], 2]}
     with pytest.raises(KeyboardInterrupt):
         other.tune(VARIANT)
-    plan(PRUNING)
+    Scripted.curves = PRUNING
     assert other.tune(VARIANT).params == whole
     assert other.store.rows("trials")[columns].equals(expected)
 
@@ -422,6 +434,7 @@ def test_budgets() -> None:
     assert budget(Popularity, PRESETS["quick"], train) == {}
     assert grid_size(BPRMF, PRESETS["paper"]) == 25
     assert grid_size(BPRMF, PRESETS["quick"]) == 4
+    assert grid_size(BPRMF, PRESETS["standard"]) == 6
     assert grid_size(Popularity, PRESETS["paper"]) == 0
     assert grid(BPRMF, Preset("q", 1, 1, 1, grid={"reg": (0.5,), "other": (1,)})) == {
         "learning_rate": [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
