@@ -44,6 +44,12 @@ class Damage:
     def __str__(self) -> str:
         return f"{self.modality} {self.policy} {self.rate:g}"
 
+    @classmethod
+    def read(cls, text: str) -> Damage:
+        """What :meth:`__str__` wrote."""
+        modality, policy, rate = text.rsplit(" ", 2)
+        return cls(modality, policy, float(rate))
+
 
 def remaining(train: Interactions, damage: Damage) -> Interactions:
     """The training interactions that are left: all of them unless the policy is ``drop``."""

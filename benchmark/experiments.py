@@ -116,7 +116,7 @@ def experiments(
         modalities: Names of item features.
         planted: Numbers of planted intents by level, fine ones first; none of real data.
     """
-    models = list(models)
+    models = paper_first(models)
     found = [table2(models)]
     if "huign" in models and modalities:
         huign = Variant(label("huign"), "huign")
@@ -140,11 +140,17 @@ def default_models() -> list[str]:
     return sorted(set(registered()) - {*RELEASED, *FOR_NEW_ITEMS})
 
 
-def table2(models: Sequence[str]) -> Experiment:
-    """Overall performance, the paper's models first and in its order."""
+def paper_first(models: Iterable[str]) -> list[str]:
+    """The paper's models in its order, then the others."""
+    models = list(models)
     paper = [name for name in PAPER_MODELS if name in models]
-    others = [name for name in models if name not in PAPER_MODELS]
-    cells = [({"model": label(name)}, Variant(label(name), name)) for name in (*paper, *others)]
+    return [*paper, *(name for name in models if name not in PAPER_MODELS)]
+
+
+def table2(models: Sequence[str]) -> Experiment:
+    """Overall performance, the paper's models first."""
+    models = paper_first(models)
+    cells = [({"model": label(name)}, Variant(label(name), name)) for name in models]
     return Experiment("table2", "Overall performance", cells)
 
 

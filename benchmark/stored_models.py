@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from benchmark.damage import Damage
 from benchmark.datasets import Dataset
 from benchmark.evaluation import validation_score
 from benchmark.experiments import Variant
@@ -110,6 +111,13 @@ def task_of(row: Row, dataset: Dataset, results_root: Path, device: torch.device
     return prepare(dataset, settings)
 
 
+def variant_of(row: Row) -> Variant:
+    """What was run, as far as its outcome depends on it."""
+    switches = tuple(filter(None, row.get("switches", "").split("+")))
+    damage = Damage.read(row["damage"]) if row.get("damage") else None
+    return Variant(row["variant"], row["model"], switches=switches, damage=damage)
+
+
 def model_of(row: Row, task: Task, reporter: Reporter) -> Recommender:
     """The trained model of a stored run, from ``models/<run_id>/`` beside the stored rows.
 
@@ -126,14 +134,13 @@ def model_of(row: Row, task: Task, reporter: Reporter) -> Recommender:
             damaged, or the run is part of the experiment on missing modalities.
     """
     run_id, name, label, seed = row["run_id"], row["model"], row["variant"], int(row["seed"])
-    if row.get("damage"):
+    with legible(row):
+        variant, model = variant_of(row), create(name, **json.loads(row["params"]))
+    if variant.damage is not None:
         raise UsageError(
             f"run '{run_id}' learned from items that had lost a modality on purpose "
-            f"({row['damage']}): name another run"
+            f"({variant.damage}): name another run"
         )
-    variant = Variant(label, name, switches=tuple(filter(None, row.get("switches", "").split("+"))))
-    with legible(row):
-        model = create(name, **json.loads(row["params"]))
     if identified(variant, seed, model, task) != run_id:
         raise UsageError(
             f"run '{run_id}' is of other code than that of '{name}' now: run 'python -m "

@@ -33,29 +33,34 @@ from benchmark.record import Record
 from benchmark.report import page
 from benchmark.writing import write_atomic
 
-WRITERS = (
-    table1.write,
+TABLES = (
     table2.write,
     tables.write,
-    cold_start.write,
     beyond.write,
     by_popularity.write,
     protocol_table.write,
     missing_table.write,
-    missing_figure.write,
-    hierarchy.write,
     precision.write,
     significance.write,
     study_tables.write,
-    study_plots.write,
-    figures.write,
+)
+"""Those that need the stored rows and nothing of the data."""
+
+FIGURES = (missing_figure.write, study_plots.write, figures.write, curves.write)
+"""The same."""
+
+WRITERS = (
+    table1.write,
+    *TABLES,
+    cold_start.write,
+    hierarchy.write,
+    *FIGURES,
     figure4.write,
     planted_intents.write,
-    curves.write,
     comparison.write,
     page.write,  # shows what the others have written
 )
-"""Called in this order; each writes the files it can, and none for what has no run yet."""
+"""All, in their order; each writes the files it can, and none for what has no run yet."""
 
 SHOWN = (".csv", ".md", ".tex", ".png", ".pdf", ".html")
 
@@ -70,6 +75,8 @@ def write_outputs(record: Record, seeds: int, device: torch.device) -> None:
     manifest = {
         "dataset": record.dataset.describe(),
         "settings": {**record.identity, "seeds": seeds, "ks": list(record.ks)},
+        "experiments": [each.name for each in record.experiments],
+        "models": list(dict.fromkeys(v.model for e in record.experiments for _, v in e.cells)),
         "device": device_name(device),
         "versions": versions(),
         "commit": commit(),

@@ -84,8 +84,9 @@ def caveats(record: Record) -> list[str]:
     if identity["preset"] != "paper":
         preset = PRESETS[identity["preset"]]
         found.append(
-            f"Preset “{preset.name}” is less than the paper's budget: at most {preset.epochs} epochs, "
-            f"stopped after {preset.patience} without a better one, of about {preset.steps} steps."
+            f"Preset “{preset.name}” is less than the paper's budget: at most {preset.epochs} "
+            f"epochs, stopped after {preset.patience} without a better one, of about "
+            f"{preset.steps} steps."
         )
     if seeds(record) == 1:
         found.append("One seed per model: nothing is known about the spread between trainings.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,19 @@ def contents(record: Record) -> dict[str, Any]:
         "variants": variants(record),
         "closed": record.runs[record.runs["status"] != "ok"].to_dict("records"),
         "gaps": gaps(record),
+        "rerun": rerun(record),
         "files": [path.name for path in files],
     }
+
+
+def rerun(record: Record) -> str:
+    """The call that repeats the first run; empty without a run."""
+    if record.done.empty:
+        return ""
+    words = ["python", "-m", "benchmark.rerun", record.done["run_id"].iloc[0]]
+    if record.folder.parent != Path("results"):
+        words += ["--results-root", str(record.folder.parent)]
+    return shlex.join(words)
 
 
 def sections(record: Record) -> list[str]:

@@ -1,0 +1,128 @@
+"""The record of a folder as its last run left it, drawn again or compared with what is there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmark.datasets import Dataset, load
+from benchmark.experiments import experiments
+from benchmark.outputs.writers import FIGURES, TABLES, write_outputs
+from benchmark.planted_intents import planted, sizes
+from benchmark.record import Record
+from benchmark.store import Store
+from benchmark.writing import StoreError
+from models.errors import UsageError
+
+STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity")
+"""Of a folder, what :data:`benchmark.outputs.writers.TABLES` reads."""
+
+PRECISION = 1e-9
+"""By how much of themselves numbers may differ, as they do on another processor."""
+
+
+def redraw(folder: Path, data_root: Path | None) -> str:
+    """Write everything that rows and data allow; returns a line about it.
+
+    Raises:
+        StoreError: If the folder holds no manifest, or it cannot be read.
+    """
+    manifest = manifest_of(folder)
+    dataset = same_data(manifest, data_root)
+    if dataset is None:
+        record = record_of(folder, manifest, counted(manifest))
+        for write in (*TABLES, *FIGURES):
+            write(record)
+        return "drawn from the rows alone, as its data are not at hand"
+    record = record_of(folder, manifest, dataset)
+    write_outputs(record, manifest["settings"]["seeds"], torch.device("cpu"))
+    return "drawn"
+
+
+def differences(folder: Path, data_root: Path | None) -> list[str]:
+    """Names of the tables that are not what the rows give; those that need no data are compared.
+
+    Args:
+        folder: Results of a data set, which are left as they are.
+        data_root: The folder of data sets.
+    """
+    manifest = manifest_of(folder)
+    with tempfile.TemporaryDirectory() as root:
+        copy = Path(root) / folder.resolve().name
+        copy.mkdir()
+        for name in STORED:
+            if (folder / name).is_dir():
+                shutil.copytree(folder / name, copy / name)
+            elif (folder / name).exists():
+                shutil.copy(folder / name, copy / name)
+        record = record_of(copy, manifest, same_data(manifest, data_root) or counted(manifest))
+        for write in TABLES:
+            write(record)
+        drawn = [p for p in copy.iterdir() if p.suffix in (".csv", ".md") and p.name not in STORED]
+        return sorted(path.name for path in drawn if not alike(path, folder / path.name))
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What the last call of the program on this folder was about, and what earlier ones drew."""
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if missing := {"dataset", "settings", "experiments", "models"} - manifest.keys():
+            raise ValueError(f"no {', '.join(sorted(missing))}")
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"cannot read '{path}' ({error}): make the call of benchmark.run that made the folder "
+            "once more, and it is written anew"
+        ) from error
+    drawn = [path.stem for path in folder.glob("*.csv")]
+    return {**manifest, "experiments": {*manifest["experiments"], *drawn}}
+
+
+def same_data(manifest: dict[str, Any], data_root: Path | None) -> Dataset | None:
+    """The data of the results, if they are at hand."""
+    try:
+        dataset = load(manifest["dataset"]["name"], data_root)
+    except UsageError:
+        return None
+    return dataset if dataset.fingerprint == manifest["dataset"]["fingerprint"] else None
+
+
+def counted(manifest: dict[str, Any]) -> Dataset:
+    """Data of which no more is known than the number of users and items."""
+    nothing, told = np.empty(0, dtype=np.int64), manifest["dataset"]
+    return Dataset(
+        told["name"], told["source"], nothing, nothing, told["users"], told["items"], features={}
+    )
+
+
+def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Record:
+    """What is stored of the calls that a manifest tells of, and what they asked for."""
+    told = dict(manifest["settings"])
+    ks = told.pop("ks")
+    told.pop("seeds")
+    modalities = [name for name in told["modalities"].split("+") if name != "none"]
+    possible = experiments(manifest["models"], modalities, sizes(planted(dataset)))
+    asked = [each for each in possible if each.name in manifest["experiments"]]
+    identity = {**told, "ks": " ".join(map(str, ks))}
+    return Record(Store(folder), dataset, asked, ks, identity)
+
+
+def alike(new: Path, old: Path) -> bool:
+    """Whether two tables say the same, but for the last digits of exact numbers."""
+    if not old.exists():
+        return False
+    if new.suffix != ".csv":
+        return new.read_text(encoding="utf-8") == old.read_text(encoding="utf-8")
+    try:
+        first, second = pd.read_csv(new), pd.read_csv(old)
+        pd.testing.assert_frame_equal(first, second, rtol=PRECISION, atol=PRECISION)
+    except (AssertionError, ValueError):  # other numbers, or no table at all
+        return False
+    return True

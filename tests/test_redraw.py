@@ -1,0 +1,100 @@
+"""``python -m benchmark.redraw``, on the toy data and on the committed results."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from planted import Bench, contents
+
+from benchmark.command import discover_models
+from benchmark.redraw import main
+from benchmark.redrawing import differences
+
+RESULTS = Path(__file__).parents[1] / "results"
+CALL = (
+    "--models", "bpr_mf", "huign", "--dataset", "toy",
+    "--experiments", "table2", "table3", "table4", "figure3", "figure4", "protocol", "missing",
+)  # fmt: skip
+DRAWN = {
+    "table2.csv", "table2.md", "table2.tex", "table3.csv", "table4.csv", "figure3.csv",
+    "protocol.csv", "protocol.md", "statistics.csv", "statistics.md", "studies.csv", "beyond.csv",
+    "popularity.csv", "missing.csv", "missing.md",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent.name for path in RESULTS.glob("*/manifest.json"))
+)
+def test_committed_tables_are_what_the_committed_rows_give(folder: str) -> None:
+    discover_models(None)
+    assert differences(RESULTS / folder, None) == []
+
+
+def test_there_are_committed_results() -> None:
+    assert (RESULTS / "movielens-100k" / "table2.csv").exists()
+
+
+@pytest.fixture
+def toy(whole: Bench, bench: Bench) -> Path:
+    """A copy of all tables, whose missing.csv an earlier call than the last one has made."""
+    folder = bench.results / "toy"
+    shutil.copytree(whole.results, bench.results)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["experiments"].remove("missing")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_everything_comes_back(toy: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ("--data-root", str(bench.data), "--results-root", str(bench.results))
+    before = contents(toy)
+    assert main([*places, "--check"]) == 0
+    assert capsys.readouterr().out == f"{toy}: nothing differs from what the rows give\n"
+    assert contents(toy) == before
+    for name in DRAWN | {"table1.csv", "report.html", "report.md", "comparison.md"}:
+        (toy / name).unlink()
+    (toy / "missing.csv").touch()
+    assert main([*places, "--check"]) == 1
+    assert "missing.csv, missing.md, " in capsys.readouterr().out
+    assert main([*places]) == 0
+    after = contents(toy)
+    manifests = [json.loads(each.pop("manifest.json")) for each in (before, after)]
+    for each in (before, after):  # they name the folder, which is a copy's
+        each["report.md"] = each["report.md"].partition(b"benchmark.rerun")[0]
+        each["report.html"] = each["report.html"].partition(b"benchmark.rerun")[0]
+    assert after == before
+    assert {*manifests[1]["experiments"]} == {*manifests[0]["experiments"], "missing"}
+
+
+def test_one_number_that_no_row_gives(
+    toy: Path, bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (toy / "table3.csv").read_text()
+    number = text.splitlines()[1].split(",")[1]
+    (toy / "table3.csv").write_text(text.replace(number, str(float(number) + 1e-6)))
+    assert main([str(toy), "--check", "--data-root", str(bench.data)]) == 1
+    assert capsys.readouterr().out == f"{toy}: table3.csv differs from what the rows give\n"
+
+
+def test_without_the_data(toy: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(bench.data / "toy")
+    before = contents(toy)
+    for name in DRAWN:
+        (toy / name).unlink()
+    (toy / "missing.csv").touch()
+    assert main([str(toy), "--data-root", str(bench.data)]) == 0
+    assert "drawn from the rows alone" in capsys.readouterr().out
+    assert contents(toy) == before
+    assert main([str(toy), "--check", "--data-root", str(bench.data)]) == 0
+
+
+def test_mistakes(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--results-root", str(bench.results)]) == 2
+    assert "holds no results" in capsys.readouterr().err
+    assert bench.run("--models", "popularity", "--dataset", "toy") == 0
+    (bench.results / "toy" / "manifest.json").write_text("{}")
+    assert main([str(bench.results / "toy")]) == 2
+    assert "no dataset, experiments, models, settings" in capsys.readouterr().err
