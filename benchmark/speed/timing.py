@@ -27,12 +27,14 @@ class Form:
         run: Does this many parts.
         parts: How many parts the whole has (default: ``1``).
         start: What happens once before the first part and is timed as it is.
+        cpu_known: Whether its processor time can be read: not that of processes that outlive it.
     """
 
     name: str
     run: Callable[[int], object]
     parts: int = 1
     start: Callable[[], object] = nothing
+    cpu_known: bool = True
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Timing:
     Args:
         parts: Parts done per repetition; the rest is extrapolated.
         wall: Seconds by the clock, per repetition.
-        cpu: Seconds of the processor, per repetition.
+        cpu: Seconds of the processor, per repetition; NaN where they are not known.
         peak_mib: Peak memory of the process in the warm-up.
     """
 
