@@ -117,7 +117,12 @@ def record(folder: Path, sharpness: Mapping[str, Sequence[float]], recall: float
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """HUIGN has found everything, HUIGN-C-I nothing, and one form everything with one seed."""
-    told = {"HUIGN": [9], "HUIGN (temperature 0.1)": [9, 0], "HUIGN-C-I": [0], CONTROL: [0]}
+    told = {
+        "HUIGN": [9, 9],
+        "HUIGN (temperature 0.1)": [9, 0],
+        "HUIGN-C-I": [0, 0],
+        CONTROL: [0, 0],
+    }
     result = record(tmp_path_factory.mktemp("full") / DATA.name, told)
     outputs.write(result)
     return result

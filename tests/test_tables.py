@@ -115,6 +115,20 @@ def test_the_legend_is_about_the_tables_own_runs(tmp_path: Path) -> None:
     assert "over 2 seeds" not in text
 
 
+def test_variants_are_compared_by_the_seeds_that_all_of_them_have() -> None:
+    own = [run("HUIGN", value, seed) for seed, value in enumerate((0.1, 0.3, 0.9))]
+    deep = [run(DEEP.label, 0.2, seed, model="huign") for seed in (0, 1)]
+    lost = {**closed(DEEP.label, "failed", "why"), "model": "huign"}
+    cells = tables.by_cell(MADE_UP, pd.DataFrame([*own, *deep, lost]), 10).set_index("depth_of")
+    assert cells.loc[1, "recall@10"] == pytest.approx(0.2)
+    assert cells.loc[1, "runs"] == "HUIGN-0 HUIGN-1"
+    alone = tables.by_cell(MADE_UP, pd.DataFrame(own), 10)
+    assert alone["runs"].tolist() == ["HUIGN-0 HUIGN-1 HUIGN-2"]
+    models = Experiment("table2", "", [({"model": n}, Variant(n, n.lower())) for n in "AB"])
+    rows = pd.DataFrame([run("A", 0.1), run("A", 0.3, 1), run("B", 0.2)])
+    assert tables.by_cell(models, rows, 10)["runs"].tolist() == ["A-0 A-1", "B-0"]
+
+
 def test_many_cells_without_a_run_are_counted(tmp_path: Path) -> None:
     more = [({"depth_of": n}, Variant(f"HUIGN {n}", "huign", {}, BASE)) for n in range(3, 10)]
     experiment = Experiment("table9", "Study", [*MADE_UP.cells, *more])

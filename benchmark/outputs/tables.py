@@ -74,7 +74,8 @@ def by_cell(experiment: Experiment, runs: pd.DataFrame, k: int) -> pd.DataFrame:
         deviation (0 for a single one) under the metric's name with ``_sd``; and ``runs``, the ids
         of the rows that it comes from.
     """
-    done, rows = runs[runs["status"] == "ok"], []
+    runs, rows = of_experiment(experiment, runs), []
+    done = runs[runs["status"] == "ok"]
     for place, variant in experiment.cells:
         mine = done[done["variant"] == variant.label]
         if not mine.empty:
@@ -220,8 +221,16 @@ def legend(runs: pd.DataFrame) -> str:
 
 
 def of_experiment(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``runs.csv`` that are of one of an experiment's cells."""
-    return runs[runs["variant"].isin([variant.label for _, variant in experiment.cells])]
+    """The rows of ``runs.csv`` that an experiment is about.
+
+    Of a model's variants only the seeds count that all of them have: others would be compared
+    with other seeds, such as those that Table 2 alone was run with. In Table 2 each is a model.
+    """
+    mine = runs[runs["variant"].isin([variant.label for _, variant in experiment.cells])]
+    done = mine[mine["status"] == "ok"]
+    variants = done.groupby("model")["variant"].transform("nunique")
+    having_it = done.groupby(["model", "seed"])["variant"].transform("nunique")
+    return mine.drop(done.index[having_it < variants])
 
 
 def notes(experiment: Experiment, runs: pd.DataFrame) -> list[str]:
