@@ -7,9 +7,10 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from benchmark import recommend, run, tune
+from benchmark import recommend, redraw, rerun, run, tune
 from benchmark.options import Parser
 
 ROOT = Path(__file__).parents[1]
@@ -27,8 +28,10 @@ COMMANDS = [
         ("run", run.parser),
         ("tune", tune.parser),
         ("recommend", recommend.parser),
+        ("rerun", rerun.parser),
+        ("redraw", redraw.parser),
     )
-    for command in re.findall(rf"-m benchmark\.{name} (--.+)", page.read_text(encoding="utf-8"))
+    for command in re.findall(rf"-m benchmark\.{name} (.+)", page.read_text(encoding="utf-8"))
     if "`" not in command  # in a sentence, not in a block
 ]
 
@@ -41,9 +44,25 @@ def test_every_linked_file_exists(page: Path, link: str) -> None:
 @pytest.mark.parametrize(("parser", "command"), COMMANDS)
 def test_every_command_parses(parser: Callable[[], Parser], command: str) -> None:
     arguments = parser().parse_args(shlex.split(command))
-    assert "users" in arguments or arguments.all or arguments.models
+    if "all" in arguments:
+        assert arguments.all or arguments.models
 
 
 def test_the_pages_have_links_and_commands() -> None:
     assert len(LINKS) > 5
     assert len(COMMANDS) >= 5
+
+
+def test_numbers_of_the_readme_are_those_of_the_runs_it_names() -> None:
+    """A row: a model, recall@10 and NDCG@10 with their deviations over seeds, and the runs."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    number = r"(\.\d{4}(?: ± \.\d{4})?)"
+    rows = re.findall(rf"^\| ([^|]+) \| {number} \| {number} \| `(\w{{12}})` \|$", text, re.M)
+    assert len(rows) > 10
+    runs = pd.read_csv(ROOT / "results" / "movielens-100k" / "runs.csv")
+    for model, *told, configuration in rows:
+        mine = runs[runs["run_id"].str.startswith(f"{configuration}-")]
+        assert set(mine["variant"]) == {model}
+        for metric, shown in zip(("recall@10", "ndcg@10"), told, strict=True):
+            values = [mine[metric].mean(), *([mine[metric].std()] if len(mine) > 1 else [])]
+            assert shown == " ± ".join(f"{value:.4f}".lstrip("0") for value in values)

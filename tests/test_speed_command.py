@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -157,6 +158,16 @@ def test_an_epoch_is_extrapolated_from_its_parts(monkeypatch: pytest.MonkeyPatch
     assert found.parts == 25
     assert found.wall == [pytest.approx(3 + 25)] * 2
     assert found.cpu == [pytest.approx(14)] * 2
+
+
+def test_processor_time_of_processes_that_go_on_is_not_told() -> None:
+    forms = [Form("a", lambda parts: None), Form("b", lambda parts: None, cpu_known=False)]
+    known, unknown = alternate(forms, 2, 1, CPU)
+    assert isinstance(known, Timing)
+    assert isinstance(unknown, Timing)
+    assert not np.isnan(known.cpu).any()
+    assert np.isnan(unknown.cpu).all()
+    assert not np.isnan(unknown.wall).any()
 
 
 def test_limits_add_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ def measure(form: Form, parts: int, device: torch.device) -> tuple[float, float]
     wall, cpu = (
         started[clock] - begun[clock] + factor * (ended[clock] - started[clock]) for clock in (0, 1)
     )
-    return wall, cpu
+    return wall, cpu if form.cpu_known else math.nan
 
 
 def alternate(
