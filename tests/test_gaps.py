@@ -92,6 +92,23 @@ def test_running_the_command_closes_the_gap(
     assert [gap for gap in gaps(stored()) if gap.asked] == []
 
 
+def test_the_command_searches_as_the_stored_studies_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench: Bench = small_bench(tmp_path, monkeypatch)
+    options = ("--dataset", "toy", "--ks", "10", "--sampler", "tpe", "--trials", "2")
+    assert bench.run("--models", "bpr_mf", *options) == 0
+    row = bench.rows("toy")[0]
+    identity = {key: value for key, value in row.items() if key in IDENTITY}
+    store = Store(bench.results / "toy")
+    stored = Record(store, load("toy", bench.data), [table2(["bpr_mf"])], (10,), identity)
+    words = shlex.split(command(stored, ["bpr_mf"], "table2"))[3:]
+    assert words[words.index("--sampler") + 1] == "tpe"
+    assert words[words.index("--trials") + 1] == "2"
+    assert main([*words, "--data-root", str(bench.data), "--device", "cpu"]) == 0
+    assert bench.rows("toy") == [row]  # nothing was searched or trained again
+
+
 def test_seeds_of_the_preset_are_not_told(tmp_path: Path) -> None:
     rows = [run("VBPR", 0.1, seed, params=RANDOM) for seed in range(2)]
     assert "--seeds 2" in command(small_record(tmp_path, rows), ["vbpr"], "table2")

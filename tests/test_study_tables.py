@@ -92,6 +92,7 @@ def test_proposals_close_to_an_edge(tmp_path: Path) -> None:
         (3, [1, 2, 3], 0, True),
         (0, [0, 2, 3], 0.05, True),
         (2, [2], 0, False),
+        (2, [2, 2], 0.05, False),
         ("x", ["x", "y", "z"], 0, False),
         (1.41, [1, 1000], 0.05, True),
         (1.42, [1, 1000], 0.05, False),

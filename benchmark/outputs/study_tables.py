@@ -131,7 +131,7 @@ def edges(rows: pd.DataFrame) -> list[str]:
 
 def is_edge(value: Any, values: Sequence[Any], near: float) -> bool:
     """Whether a number is an end of its candidates, or this near to one on a logarithmic scale."""
-    if len(values) < 2 or not all(isinstance(each, int | float) for each in values):
+    if len(set(values)) < 2 or not all(isinstance(each, int | float) for each in values):
         return False
     low, high = min(values), max(values)
     if low > 0 and near > 0:

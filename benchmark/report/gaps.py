@@ -77,7 +77,7 @@ def unfinished(record: Record, experiment: Experiment) -> list[Variant]:
 def command(record: Record, models: Iterable[str], experiment: str) -> str:
     """The call of the program, with every option that is not at its default.
 
-    Where the data and plug-ins were found is not part of the record.
+    Where the data, plug-ins and studies were found is not part of the record.
     """
     identity, preset = record.identity, record.identity["preset"]
     modalities = identity["modalities"].split("+")
@@ -94,6 +94,7 @@ def command(record: Record, models: Iterable[str], experiment: str) -> str:
         "modalities": None if all_of_them else modalities,
         "feature_scaling": identity["feature_scaling"],
         "matmul_precision": identity["matmul_precision"],
+        **search(record),
         "ks": list(record.ks),
         "results_root": record.folder.parent,
     }
@@ -104,3 +105,14 @@ def command(record: Record, models: Iterable[str], experiment: str) -> str:
             values = value if isinstance(value, list) else [value]
             words += [f"--{option.replace('_', '-')}", *map(str, values)]
     return shlex.join(words)
+
+
+def search(record: Record) -> dict[str, str | int]:
+    """Options of the studies that found what the runs were trained with; grids need none."""
+    trials = record.trials
+    if set(trials.get("sampler", ())) != {"tpe"}:
+        return {}
+    options: dict[str, str | int] = {"sampler": "tpe"}
+    if trials["planned"].nunique() == 1:  # else each model was given as many as its grid has
+        options["trials"] = int(trials["planned"].iloc[0])
+    return options
