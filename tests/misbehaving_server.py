@@ -83,9 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = bytes([body[0] ^ 1]) + body[1:]
         if mood in ("truncate", "stall"):
             body = body[: len(body) // 2]
+        server.sent += len(body)  # before the client can have them and look
         self.wfile.write(body)
         self.wfile.flush()
-        server.sent += len(body)
         if mood == "stall":
             server.over.wait(20)
 
