@@ -434,7 +434,7 @@ def test_budgets() -> None:
     assert budget(Popularity, PRESETS["quick"], train) == {}
     assert grid_size(BPRMF, PRESETS["paper"]) == 25
     assert grid_size(BPRMF, PRESETS["quick"]) == 4
-    assert grid_size(BPRMF, PRESETS["standard"]) == 6
+    assert grid_size(BPRMF, PRESETS["standard"]) == 10
     assert grid_size(Popularity, PRESETS["paper"]) == 0
     assert grid(BPRMF, Preset("q", 1, 1, 1, grid={"reg": (0.5,), "other": (1,)})) == {
         "learning_rate": [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
