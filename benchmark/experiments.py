@@ -35,6 +35,7 @@ NEEDS = {
     "figure4": "huign among the models and a modality",
     "protocol": "--protocol corrected",
     "missing": "a modality and a model that takes it",
+    "ablation": "huign among the models and a modality",
     "hierarchy": "huign among the models and data with planted intents, such as synthetic-small",
 }
 """Without which there is no such experiment, see :func:`experiments`; for messages."""
@@ -46,6 +47,16 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "HUIGN-C-I": {"entropy_weight": 0.0, "independence_weight": 0.0},
 }
 """Figure 3: which losses are left out."""
+
+CHOICES: Mapping[str, Mapping[str, Any]] = {
+    "temperature 0.1": {"temperature": 0.1},
+    "temperature 0.01": {"temperature": 0.01},
+    "temperature 0.1, no losses": {"temperature": 0.1, **ABLATIONS["HUIGN-C-I"]},
+    "intents shared by modalities": {"user_intents": "shared"},
+    "isolated items by themselves": {"isolated": "self"},
+    "isolated items without intents": {"isolated": "drop"},
+}
+"""Ablation: what else the paper chose, or left open, and what one would try to mend HUIGN with."""
 
 FORMS: Mapping[str, Mapping[str, float]] = {
     "HUIGN": {},
@@ -106,10 +117,10 @@ def experiments(
 ) -> list[Experiment]:
     """Everything that these models allow on data with these modalities.
 
-    Table 2 and the protocol's switches always; Tables 3 and 4 and Figures 3 and 4 where HUIGN is
-    among the models, missing modalities where one of them takes any, the planted hierarchy where
-    there is one. All but Table 2 take the hyper-parameters that Table 2 was given, so they cost
-    trainings but no studies.
+    Table 2 and the protocol's switches always; Tables 3 and 4, Figures 3 and 4 and the ablation
+    where HUIGN is among the models, missing modalities where one of them takes any, the planted
+    hierarchy where there is one. All but Table 2 take the hyper-parameters that Table 2 was given,
+    so they cost trainings but no studies.
 
     Args:
         models: Registered names.
@@ -117,15 +128,19 @@ def experiments(
         planted: Numbers of planted intents by level, fine ones first; none of real data.
     """
     models = paper_first(models)
+    huign = Variant(label("huign"), "huign")
+    with_intents = "huign" in models and bool(modalities)
     found = [table2(models)]
-    if "huign" in models and modalities:
-        huign = Variant(label("huign"), "huign")
+    if with_intents:
         several = [table4(huign, modalities)] if len(modalities) > 1 else []
         found += [table3(huign), *several, figure3(huign), figure4(huign)]
-    takers = [name for name in models if takes_features(name, modalities)]
-    found += [protocol(models), *([missing(takers, modalities)] if takers else [])]
-    if "huign" in models and modalities and planted:
-        found.append(hierarchy(Variant(label("huign"), "huign"), planted))
+    found.append(protocol(models))
+    if with_intents:
+        found.append(ablation(huign))
+    if takers := [name for name in models if takes_features(name, modalities)]:
+        found.append(missing(takers, modalities))
+    if with_intents and planted:
+        found.append(hierarchy(huign, planted))
     return found
 
 
@@ -191,6 +206,24 @@ def figure4(huign: Variant) -> Experiment:
     return Experiment("figure4", "Intents of the items", [({}, huign)])
 
 
+def ablation(huign: Variant) -> Experiment:
+    """HUIGN without its parts, and with other choices than the paper's."""
+    bare = Variant("HUIGN-C-I >=5", "huign", {**ABLATIONS["HUIGN-C-I"], "min_co_users": 5}, huign)
+    cells = [
+        ({"form": "as published"}, huign),
+        ({"form": "no intents (BPR-MF)"}, without_intents(huign)),
+        ({"form": "no losses"}, bare),  # of Figure 3
+    ]
+    for form, fixed in CHOICES.items():
+        cells.append(({"form": form}, Variant(f"HUIGN, {form}", "huign", fixed, huign)))
+    return Experiment("ablation", "Parts and choices of HUIGN", cells)
+
+
+def without_intents(huign: Variant) -> Variant:
+    """What is left is matrix factorisation with HUIGN's hyper-parameters."""
+    return Variant("HUIGN without intents", "huign", {"modalities": ()}, huign)
+
+
 def protocol(models: Sequence[str]) -> Experiment:
     """What each habit of the released code is worth to each model, and all of them together."""
     cells = []
@@ -238,6 +271,5 @@ def hierarchy(huign: Variant, planted: Sequence[int]) -> Experiment:
             variant = Variant(f"{form} {name}", "huign", {**fixed, "levels": levels}, huign)
             default = not fixed and levels == (32, 8, 4)
             cells.append(({"variant": form, "structure": name}, huign if default else variant))
-    none = Variant("HUIGN without intents", "huign", {"modalities": ()}, huign)
-    cells.append(({"variant": CONTROL, "structure": "no intents"}, none))
+    cells.append(({"variant": CONTROL, "structure": "no intents"}, without_intents(huign)))
     return Experiment("hierarchy", "Planted hierarchy of intents", cells)

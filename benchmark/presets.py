@@ -9,9 +9,9 @@ from typing import Any
 EXPERIMENTS = ("table2", "table3", "table4", "figure3", "figure4", "protocol")
 """The experiments of :mod:`benchmark.experiments` that ``--all`` runs."""
 
-ON_REQUEST = ("missing", "hierarchy")
-"""Those that are run only where ``--experiments`` names them: one takes as long as all others, one
-needs data with planted intents."""
+ON_REQUEST = ("ablation", "missing", "hierarchy")
+"""Those that are run only where ``--experiments`` names them: they go beyond the paper, one takes
+as long as all others, and one needs data with planted intents."""
 
 VARY = ("both", "initialisation", "sampling")
 """What ``--seeds`` varies; the seed of the other stays 0."""

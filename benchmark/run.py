@@ -60,7 +60,8 @@ def parser() -> Parser:
         help="table2: overall performance; table3: structure of HUIGN's intents; table4: its "
         "modalities; figure3: its losses and the density of the item graph; figure4: the items by "
         "their intents; protocol: what each habit of the released code is worth; "
-        "on request: missing: items that lost a modality, and whether models use it at all; "
+        "on request: ablation: HUIGN without its parts and with other choices; "
+        "missing: items that lost a modality, and whether models use it at all; "
         "hierarchy: whether HUIGN finds planted intents, on synthetic data "
         "(default: all of them but those on request with --all; table2 with --models)",
     )  # fmt: skip

@@ -15,6 +15,7 @@ import baselines.vbpr  # noqa: F401  # its label
 import models.huign  # noqa: F401  # its label
 from benchmark.experiments import (
     Variant,
+    ablation,
     experiments,
     figure3,
     protocol,
@@ -63,13 +64,25 @@ def test_figure3_crosses_four_variants_with_five_thresholds() -> None:
 def test_the_default_is_one_variant_in_all_experiments_and_the_rest_take_its_tuning() -> None:
     found = experiments(["huign", "vbpr"], ["image", "text"], [32, 8, 4])
     assert [each.name for each in found] == [*EXPERIMENTS, *ON_REQUEST]
-    of_huign = found[1:-3]
+    of_huign = found[1:5]
     labels = [variant.label for each in of_huign for _, variant in each.cells]
     assert labels.count("HUIGN") == 4  # 32-8-4, at least 5 users, all modalities, Figure 4
     assert len(set(labels)) == len(labels) - 3
     for each in of_huign:
         for _, variant in each.cells:
             assert variant == HUIGN or (variant.tuned_as == HUIGN and variant.fixed)
+
+
+def test_the_ablation_takes_away_or_changes_one_thing_and_shares_its_runs() -> None:
+    found = {place["form"]: variant for place, variant in ablation(HUIGN).cells}
+    assert found["as published"] == HUIGN
+    assert found["no losses"] in [variant for _, variant in figure3(HUIGN).cells]
+    hierarchy = experiments(["huign"], ["image"], [32, 8, 4])[-1]
+    assert found["no intents (BPR-MF)"] in [variant for _, variant in hierarchy.cells]
+    assert len({variant.label for variant in found.values()}) == len(found) == 9
+    for variant in found.values():
+        create("huign", **variant.fixed)  # every choice is one that HUIGN knows
+        assert variant == HUIGN or (variant.tuned_as == HUIGN and variant.fixed)
 
 
 def test_the_protocol_study_turns_on_every_switch_alone_and_all_together() -> None:
@@ -86,7 +99,11 @@ def test_the_protocol_study_turns_on_every_switch_alone_and_all_together() -> No
     [
         (["vbpr"], ["image", "text"], ["table2", "protocol", "missing"]),
         (["huign"], [], ["table2", "protocol"]),
-        (["huign"], ["image"], ["table2", "table3", "figure3", "figure4", "protocol", "missing"]),
+        (
+            ["huign"],
+            ["image"],
+            ["table2", "table3", "figure3", "figure4", "protocol", "ablation", "missing"],
+        ),
     ],
 )
 def test_only_what_models_and_data_allow(

@@ -39,7 +39,7 @@ SHOWN = (*TABLE, *PICTURE)
 UNRANKED = ("protocol", "missing", "hierarchy")
 """Experiments whose numbers do not all compare with each other."""
 
-LISTED = ("table3", "table4", "figure3")
+LISTED = ("table3", "table4", "figure3", "ablation")
 """Experiments whose tables list their cells, best and second told apart."""
 
 SECTIONS = {
@@ -55,6 +55,7 @@ SECTIONS = {
     "training": ("Training", ["curves", "collapse"]),
     "studies": ("Studies of hyper-parameters", ["studies", "trials"]),
     "protocol": ("Fidelity to the released code", ["protocol"]),
+    "ablation": ("Parts and choices of HUIGN", ["ablation"]),
     "missing": ("Missing modalities", ["missing"]),
     "hierarchy": ("Planted hierarchy of intents", ["hierarchy", "planted"]),
     "comparison": ("Beside the paper's numbers", ["comparison"]),
