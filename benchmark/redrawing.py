@@ -21,7 +21,7 @@ from benchmark.store import Store
 from benchmark.writing import StoreError
 from models.errors import UsageError
 
-STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity")
+STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity", "history")
 """Of a folder, what :data:`benchmark.outputs.writers.TABLES` reads."""
 
 PRECISION = 1e-9

@@ -41,30 +41,17 @@ def study(record: Record) -> pd.DataFrame:
     cells = by_cell(experiment, record.runs, record.k)
     if cells.empty:
         return cells
-    metric, runs = f"recall@{record.k}", of_experiment(experiment, record.done)
-    per_user = {
-        each.variant: each.values[:, each.metrics.index(metric)]
-        for each in significance.measured(record, runs)
-    }
+    metric, runs = f"recall@{record.k}", of_experiment(experiment, record.runs)
     label_of = {tuple(place.values()): variant.label for place, variant in experiment.cells}
     labels = [label_of[place] for place in zip(*(cells[n] for n in PLACE), strict=True)]
     complete = cells[cells["policy"] == COMPLETE].drop_duplicates("model")
     before = cells["model"].map(complete.set_index("model")[metric])
     changed = cells["policy"] != COMPLETE
     cells["change_percent"] = 100 * (cells[metric] / before.where((before > 0) & changed) - 1)
-    paired = [
-        place
-        for place, label in enumerate(labels)
-        if changed[place] and label in per_user and cells["model"][place] in per_user
-    ]
-    tested = ["difference", "difference_low", "difference_high", "p_value", "p_holm"]
-    cells[tested] = np.nan
-    if paired:
-        ours = np.stack([per_user[labels[place]] for place in paired], axis=1)
-        rivals = np.stack([per_user[cells["model"][place]] for place in paired], axis=1)
-        p_value = significance.paired_test(ours, rivals)[1]
-        columns = (ours - rivals).mean(axis=0), *significance.bootstrap(ours - rivals), p_value
-        cells.loc[paired, tested[:-1]] = np.stack(columns, axis=1)
+    pairs = list(zip(labels, cells["model"], strict=True))
+    tested = significance.beside(record, runs, metric, pairs)
+    cells[tested.columns] = tested.where(changed)
+    cells["p_holm"] = np.nan
     control = cells["policy"].isin(CONTROLS) & cells["p_value"].notna()
     cells["p_value"] = cells["p_value"].where(control)
     cells.loc[control, "p_holm"] = significance.holm(cells.loc[control, "p_value"].to_numpy())

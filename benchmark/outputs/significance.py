@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +23,9 @@ Array = NDArray[np.float64]
 RESAMPLES = 2000
 CHUNK = 50  # resamples drawn at a time: the memory is bounded by as many numbers per user
 EQUAL = 1e-12  # differences that span less are equal but for rounding; metrics are in [0, 1]
+
+TESTED = ("difference", "difference_low", "difference_high", "p_value")
+"""The columns of :func:`beside`."""
 
 SHOWN = {
     "model": "{variant}",
@@ -150,6 +154,39 @@ def measured(record: Record, done: pd.DataFrame) -> list[Measured]:
         found.append(Measured(*about, values.mean(axis=0), deviation))
     order = [*PAPER_MODELS, *sorted({each.model for each in found} - set(PAPER_MODELS))]
     return sorted(found, key=lambda each: order.index(each.model))
+
+
+def beside(
+    record: Record, runs: pd.DataFrame, metric: str, pairs: Sequence[tuple[str, str]]
+) -> pd.DataFrame:
+    """Some variants beside others, user by user.
+
+    Args:
+        record: With the lists.
+        runs: Rows of ``runs.csv``, those of all these variants.
+        metric: Such as ``recall@10``.
+        pairs: Labels of a variant and of the one it is held against.
+
+    Returns:
+        The columns :data:`TESTED`, a row per pair, NaN where a variant misses a list: the mean
+        ``difference``, its 95 % bootstrap interval over users ``difference_low`` to
+        ``difference_high``, and ``p_value`` of the paired t-test over users.
+    """
+    values = {
+        each.variant: each.values[:, each.metrics.index(metric)]
+        for each in measured(record, runs[runs["status"] == "ok"])
+    }
+    table = pd.DataFrame(np.nan, index=range(len(pairs)), columns=[*TESTED])
+    known = [place for place, pair in enumerate(pairs) if values.keys() >= set(pair)]
+    if known:
+        mine, theirs = (
+            np.stack([values[label] for label in labels], axis=1)
+            for labels in zip(*(pairs[place] for place in known), strict=True)
+        )
+        p_value = paired_test(mine, theirs)[1]
+        columns = (mine - theirs).mean(axis=0), *bootstrap(mine - theirs), p_value
+        table.loc[known] = np.stack(columns, axis=1)
+    return table
 
 
 def successful(record: Record) -> pd.DataFrame:

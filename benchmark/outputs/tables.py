@@ -38,11 +38,12 @@ HEADINGS = {
     "nmi": "NMI, level {}",
     "purity": "Purity, level {}",
     "jsd": "JSD, level {}",
+    "varying": "intents vary, level {}",
     "min_co_users": "common users, at least",
 }
 """What is printed for metrics, and for places that are called after an option."""
 
-OF_THEIR_OWN = ("table2", "figure4", "protocol", "missing", "hierarchy")
+OF_THEIR_OWN = ("table2", "figure4", "protocol", "ablation", "missing", "hierarchy")
 """Experiments that are not written as the list of their cells."""
 
 FEW = 6

@@ -10,6 +10,7 @@ import torch
 from benchmark import planted_intents
 from benchmark.machine import commit, device_name, versions
 from benchmark.outputs import (
+    ablation,
     beyond,
     by_popularity,
     cold_start,
@@ -39,6 +40,7 @@ TABLES = (
     beyond.write,
     by_popularity.write,
     protocol_table.write,
+    ablation.write,
     missing_table.write,
     precision.write,
     significance.write,
