@@ -219,4 +219,11 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
     task = Task(dataset, settings, parts.to(settings.device), identity, store)
     if not task.experiments:
         raise UsageError(f"nothing to run on '{dataset.name}': {'; '.join(task.left_out)}")
+    variants: dict[str, Variant] = {}
+    for variant in (variant for each in task.experiments for _, variant in each.cells):
+        if variants.setdefault(variant.label, variant) != variant:
+            raise UsageError(
+                f"two variants on '{dataset.name}' would be called '{variant.label}': rename the "
+                "modality or the plug-in that gives one of them this name, or leave it out"
+            )
     return task
