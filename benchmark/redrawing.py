@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,14 @@ STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity")
 
 WITNESS = {"table2": "statistics"}
 """By a table that names no runs, one that is drawn with it and does."""
+
+NEEDED: Mapping[str, Sequence[str]] = {
+    "dataset": ("name", "source", "users", "items", "fingerprint"),
+    "settings": ("ks", "seeds", "modalities"),
+    "experiments": (),
+    "models": (),
+}
+"""What a manifest has to tell, and what about it."""
 
 PRECISION = 1e-9
 """By how much of themselves numbers may differ, as they do on another processor."""
@@ -84,9 +92,12 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := {"dataset", "settings", "experiments", "models"} - manifest.keys():
+        if missing := NEEDED.keys() - manifest.keys():
             raise ValueError(f"no {', '.join(sorted(missing))}")
-    except (OSError, ValueError) as error:
+        for name, parts in NEEDED.items():
+            if lacking := [part for part in parts if part not in manifest[name]]:
+                raise ValueError(f"no {', '.join(lacking)} in {name}")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise StoreError(
             f"cannot read '{path}' ({error}): make the call of benchmark.run that made the folder "
             "once more, and it is written anew"

@@ -12,7 +12,7 @@ from planted import Bench, contents
 from benchmark.command import discover_models
 from benchmark.outputs.layout import TABLE
 from benchmark.redraw import main
-from benchmark.redrawing import differences
+from benchmark.redrawing import NEEDED, differences
 
 RESULTS = Path(__file__).parents[1] / "results"
 CALL = (
@@ -122,3 +122,8 @@ def test_mistakes(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     (bench.results / "toy" / "manifest.json").write_text("{}")
     assert main([str(bench.results / "toy")]) == 2
     assert "no dataset, experiments, models, settings" in capsys.readouterr().err
+    short = {name: ["name"] for name in NEEDED}
+    for wrong, why in (([], "'list'"), (short, "no source")):
+        (bench.results / "toy" / "manifest.json").write_text(json.dumps(wrong))
+        assert main([str(bench.results / "toy")]) == 2
+        assert why in capsys.readouterr().err
