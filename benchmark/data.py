@@ -185,7 +185,9 @@ def convert_one(arguments: argparse.Namespace, console: Console) -> int:
     """Write a copy, and read it to see that it is one."""
     from benchmark.datasets import load
     from benchmark.datasets.converted import read_converted, write_converted
+    from benchmark.datasets.sources import check_name
 
+    check_name(arguments.to)
     dataset = load(arguments.name, arguments.data_root)
     write_converted(dataset, arguments.to)
     copy = read_converted(arguments.to)
