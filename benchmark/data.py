@@ -166,6 +166,7 @@ def inspect_one(arguments: argparse.Namespace, console: Console) -> int:
     """One data set in detail."""
     from benchmark.datasets import load
     from benchmark.inspection import draw_degrees, inspect, save_png
+    from benchmark.writing import StoreError
 
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise UsageError(f"--plot '{arguments.plot}' needs to end with .png")
@@ -173,7 +174,11 @@ def inspect_one(arguments: argparse.Namespace, console: Console) -> int:
     dataset = load(arguments.name, arguments.data_root)
     report = inspect(dataset, arguments.split_seed)
     if arguments.plot is not None:
-        save_png(draw_degrees(dataset, arguments.split_seed), arguments.plot)
+        try:
+            save_png(draw_degrees(dataset, arguments.split_seed), arguments.plot)
+        except StoreError as error:
+            why = f"cannot be written ({error.__cause__}); choose another place"
+            raise UsageError(f"--plot '{arguments.plot}' {why}") from error
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
@@ -185,7 +190,9 @@ def convert_one(arguments: argparse.Namespace, console: Console) -> int:
     """Write a copy, and read it to see that it is one."""
     from benchmark.datasets import load
     from benchmark.datasets.converted import read_converted, write_converted
+    from benchmark.datasets.sources import check_name
 
+    check_name(arguments.to)
     dataset = load(arguments.name, arguments.data_root)
     write_converted(dataset, arguments.to)
     copy = read_converted(arguments.to)

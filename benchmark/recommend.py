@@ -80,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks."""
     check_out(arguments.out)
     # imported here so that --help and a mistyped option answer at once, without loading torch
+    import torch
     from rich.console import Console
     from rich.progress import track
 
@@ -101,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     users = user_ids(dataset, arguments.users).to(device)
     row = chosen(arguments.results_root, dataset, arguments.model, arguments.run)
     task = task_of(row, dataset, arguments.results_root, device)
+    torch.set_float32_matmul_precision(task.settings.matmul_precision)
     settle_threads()
     console = Console(stderr=True)
     with Reporter(1, console) as reporter:

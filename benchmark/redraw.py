@@ -22,9 +22,10 @@ examples:
       change nothing, and say which tables are not what the rows give
 
 Nothing is trained, whatever has become of the code since. What is drawn is what the last call of
-benchmark.run on the folder asked for, which manifest.json holds, and what earlier ones drew. Where
-the data are not at hand, or have changed, what needs them is left as it is: Table 1, cold start,
-Figure 4 and the intents, planted intents, the comparison with the paper, the report, the manifest.
+benchmark.run on the folder asked for, which manifest.json holds, and what earlier ones with the
+same settings drew; tables of another preset, say, stay as they are. Where the data are not at hand,
+or have changed, what needs them is left as it is: Table 1, cold start, Figure 4 and the intents,
+planted intents, the comparison with the paper, the report, the manifest.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,28 @@ import pandas as pd
 import torch
 
 from benchmark.datasets import Dataset, load
-from benchmark.experiments import experiments
+from benchmark.experiments import Experiment, experiments
 from benchmark.outputs.writers import FIGURES, TABLES, write_outputs
 from benchmark.planted_intents import planted, sizes
+from benchmark.presets import EXPERIMENTS, ON_REQUEST
 from benchmark.record import Record
 from benchmark.store import Store
-from benchmark.writing import StoreError
+from benchmark.writing import StoreError, write_atomic
 from models.errors import UsageError
 
 STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity", "history")
 """Of a folder, what :data:`benchmark.outputs.writers.TABLES` reads."""
+
+WITNESS = {"table2": "statistics"}
+"""By a table that names no runs, one that is drawn with it and does."""
+
+NEEDED: Mapping[str, Sequence[str]] = {
+    "dataset": ("name", "source", "users", "items", "fingerprint"),
+    "settings": ("ks", "seeds", "modalities"),
+    "experiments": (),
+    "models": (),
+}
+"""What a manifest has to tell, and what about it."""
 
 PRECISION = 1e-9
 """By how much of themselves numbers may differ, as they do on another processor."""
@@ -41,8 +54,13 @@ def redraw(folder: Path, data_root: Path | None) -> str:
         for write in (*TABLES, *FIGURES):
             write(record)
         return "drawn from the rows alone, as its data are not at hand"
+    asked = {name: manifest[name] for name in ("experiments", "models")}
     record = record_of(folder, manifest, dataset)
     write_outputs(record, manifest["settings"]["seeds"], torch.device("cpu"))
+    path = folder / "manifest.json"
+    # what earlier calls drew may be of other models, and is not what the last one asked for
+    new = json.loads(path.read_text(encoding="utf-8")) | asked
+    write_atomic(path, json.dumps(new, indent=2) + "\n")
     return "drawn"
 
 
@@ -74,15 +92,28 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := {"dataset", "settings", "experiments", "models"} - manifest.keys():
+        if missing := NEEDED.keys() - manifest.keys():
             raise ValueError(f"no {', '.join(sorted(missing))}")
-    except (OSError, ValueError) as error:
+        for name, parts in NEEDED.items():
+            if lacking := [part for part in parts if part not in manifest[name]]:
+                raise ValueError(f"no {', '.join(lacking)} in {name}")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise StoreError(
             f"cannot read '{path}' ({error}): make the call of benchmark.run that made the folder "
             "once more, and it is written anew"
         ) from error
     drawn = [path.stem for path in folder.glob("*.csv")]
-    return {**manifest, "experiments": {*manifest["experiments"], *drawn}}
+    told = {name: runs_of(folder / f"{WITNESS.get(name, name)}.csv") for name in drawn}
+    return {**manifest, "drawn": told}
+
+
+def runs_of(path: Path) -> list[str]:
+    """The runs that a table names; none if it is gone or damaged."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        return []
+    return " ".join([*table.get("runs", ()), *table.get("run_id", ())]).split()
 
 
 def same_data(manifest: dict[str, Any], data_root: Path | None) -> Dataset | None:
@@ -108,10 +139,24 @@ def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Recor
     ks = told.pop("ks")
     told.pop("seeds")
     modalities = [name for name in told["modalities"].split("+") if name != "none"]
-    possible = experiments(manifest["models"], modalities, sizes(planted(dataset)))
-    asked = [each for each in possible if each.name in manifest["experiments"]]
-    identity = {**told, "ks": " ".join(map(str, ks))}
-    return Record(Store(folder), dataset, asked, ks, identity)
+    identity, store = {**told, "ks": " ".join(map(str, ks))}, Store(folder)
+
+    def possible(models: Iterable[str]) -> dict[str, Experiment]:
+        found = experiments(models, modalities, sizes(planted(dataset)))
+        return {each.name: each for each in found}
+
+    asked = {n: e for n, e in possible(manifest["models"]).items() if n in manifest["experiments"]}
+    rows = store.rows("runs", **identity)
+    model_of = dict(zip(rows["run_id"], rows["model"], strict=True)) if len(rows) else {}
+    of_others = store.ids("runs") - model_of.keys()
+    for name, runs in manifest["drawn"].items():
+        if name in asked or of_others.intersection(runs):  # those are of another preset, say
+            continue
+        models = dict.fromkeys(model_of[each] for each in runs if each in model_of)
+        if name in (found := possible(models or manifest["models"])):
+            asked[name] = found[name]
+    ordered = [asked[name] for name in (*EXPERIMENTS, *ON_REQUEST) if name in asked]
+    return Record(store, dataset, ordered, ks, identity)
 
 
 def alike(new: Path, old: Path) -> bool:

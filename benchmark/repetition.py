@@ -29,12 +29,14 @@ def found(results_root: Path, run_id: str) -> tuple[Store, Row]:
 
     Raises:
         UsageError: If no data set has such a finished run.
+        StoreError: If its lists are lost.
     """
     for path in sorted(results_root.glob("*/runs.csv")):
         store = Store(path.parent)
         rows = store.rows("runs", run_id=run_id, status="ok")
         if len(rows):
             row: Row = rows.iloc[-1].to_dict()
+            store.lists(run_id)  # what the comparison takes, lest it fail after the training
             return store, row
     raise UsageError(
         f"no finished run '{run_id}' in '{results_root}/*/runs.csv': take an id of the column "

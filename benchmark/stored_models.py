@@ -15,7 +15,7 @@ from benchmark.datasets import Dataset
 from benchmark.evaluation import validation_score
 from benchmark.experiments import Variant
 from benchmark.identity import identified
-from benchmark.presets import PRESETS
+from benchmark.presets import PRESETS, SPLIT_METHODS
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.saved import is_saved, load, save
@@ -49,6 +49,9 @@ def chosen(
     where = {"model": str(model), "tuned_as": "", "evaluation_protocol": "corrected"}
     if run_id is not None:
         wanted, where = f"run '{run_id}'", {"run_id": run_id}
+        others = (path.parent.with_name(f"{dataset.name}-{each}") for each in SPLIT_METHODS[1:])
+        folders = [each for each in (path.parent, *others) if (each / "runs.csv").exists()]
+        path = next((f / "runs.csv" for f in folders if run_id in Store(f).ids("runs")), path)
     fix = (
         f"make one with 'python -m benchmark.run --models {model or '...'} --dataset "
         f"{dataset.name}', and the same --data-root and --results-root"

@@ -192,15 +192,15 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
     usual, cold = (settings.split_method == each for each in (SPLIT_METHODS[0], COLD_ITEMS))
     shipped = dataset.labels is not None and not cold
     parts = split(dataset, scaled, settings.split_seed, settings.split_method)
-    for k, what, part in (
-        (max(settings.ks), "--ks", parts.test),
-        (JUDGED_AT, "choosing hyper-parameters by recall", parts.validation),
+    for k, what, fix, part in (
+        (max(settings.ks), "--ks", "smaller cut-offs or more data", parts.test),
+        (JUDGED_AT, "choosing hyper-parameters by recall", "more data", parts.validation),
     ):
         candidates = len(torch.unique(part.items)) if cold else dataset.num_items
         if k > candidates:
             raise UsageError(
                 f"{what} at cut-off {k} needs as many items, '{dataset.name}' has {candidates}"
-                f"{' held-out ones' if cold else ''}: use smaller cut-offs or more data"
+                f"{' held-out ones' if cold else ''}: use {fix}"
             )
     identity = {
         "dataset": dataset.name,
@@ -219,4 +219,11 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
     task = Task(dataset, settings, parts.to(settings.device), identity, store)
     if not task.experiments:
         raise UsageError(f"nothing to run on '{dataset.name}': {'; '.join(task.left_out)}")
+    variants: dict[str, Variant] = {}
+    for variant in (variant for each in task.experiments for _, variant in each.cells):
+        if variants.setdefault(variant.label, variant) != variant:
+            raise UsageError(
+                f"two variants on '{dataset.name}' would be called '{variant.label}': rename the "
+                "modality or the plug-in that gives one of them this name, or leave it out"
+            )
     return task

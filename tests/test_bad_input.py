@@ -159,7 +159,7 @@ def folder_in_place_of_file(name: str) -> Callable[[Path], object]:
                 [path.unlink() for path in folder.glob("*.npy")],
                 inter(*(f"{u}\t{i}\t{(u + i) % 3}" for u in range(9) for i in range(9)))(folder),
             ),
-            ("hyper-parameters", "recall at cut-off 10", "'bad' has 9"),
+            ("hyper-parameters", "recall at cut-off 10", "'bad' has 9: use more data"),
         ),
     }.items(),
     ids=lambda value: value if isinstance(value, str) else None,

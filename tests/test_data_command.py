@@ -158,6 +158,11 @@ def test_convert_writes_a_data_set(root: Path, capsys: pytest.CaptureFixture[str
         (("inspect",), ("NAME",)),
         (("inspect", "shops"), ("'shops'", "shop", "--data-root")),
         (("inspect", "shop", "--plot", "x.pdf"), ("x.pdf", ".png")),
+        (
+            ("inspect", "shop", "--plot", "{root}/shop/shop.inter/x.png"),
+            ("--plot", "cannot be written", "another place"),
+        ),
+        (("convert", "shop", "--to", "{root}/a:b"), ("a:b", "no name for them", "rename")),
         (("inspect", "shop", "--split-seed", "-1"), ("--split-seed",)),
         (("convert", "shop"), ("--to",)),
         (("convert", "shop", "--to", "{root}/shop"), ("exists already", "new folder")),

@@ -112,6 +112,15 @@ def test_only_what_models_and_data_allow(
     assert [each.name for each in experiments(names, modalities)] == expected
 
 
+def test_a_modality_called_like_a_structure_is_refused(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.add("clash", modalities=("32", "visual"))
+    call = ("--models", "huign", "--dataset", "clash", "--experiments", "table3", "table4")
+    assert bench.run(*call) == 2
+    assert "two variants on 'clash' would be called 'HUIGN 32'" in capsys.readouterr().err
+
+
 def test_cells_are_means_over_seeds_and_name_their_runs() -> None:
     rows = [run("HUIGN 32", 0.1, 0), run("HUIGN 32", 0.3, 1), run("HUIGN", 0.4)]
     cells = tables.by_cell(table3(HUIGN), pd.DataFrame(rows), 10)

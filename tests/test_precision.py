@@ -7,6 +7,8 @@ import pytest
 import torch
 from planted import Bench, small_bench
 
+from benchmark.recommend import main as recommend
+
 CALL = ("--models", "popularity", "vbpr", "--dataset", "toy")
 
 
@@ -36,6 +38,17 @@ def test_runs_of_another_precision_stand_beside_exact_ones(bench: Bench) -> None
     assert by_model["Popularity"]["epochs per second, ratio"] == ""  # it has none
     text = (bench.results / "toy" / "precision.md").read_text()
     assert "| VBPR | 0 |" in " ".join(text.split())
+
+
+def test_a_run_is_trained_again_for_its_lists_in_its_precision(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bench.run(*CALL, "--matmul-precision", "medium") == 0
+    asked: list[str] = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
+    call = bench.arguments("--dataset", "toy", "--model", "vbpr", "--users", "1")
+    assert recommend(call) == 0
+    assert asked == ["medium"]
 
 
 def test_the_option_reaches_torch_and_its_workers(

@@ -170,6 +170,14 @@ def test_a_run_is_repeated_as_it_was_made(
         assert "with the test metrics of the stored run" in capsys.readouterr().err
 
 
+def test_a_run_on_another_split_can_be_used(bench: Bench) -> None:
+    bench.add("drawn", shipped=False)
+    split = ("--split-method", "per_user")
+    assert bench.run("--models", "popularity", "--dataset", "drawn", *split) == 0
+    [row] = bench.rows("drawn-per_user")
+    assert len(lists(bench, "--run", row["run_id"], "--users", "0", dataset="drawn")) == 10
+
+
 def test_variants_of_tables_can_be_used(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     models = ("--models", "huign", "--dataset", "toy")
     assert bench.run(*models, "--experiments", "table3") == 0

@@ -10,8 +10,9 @@ import pytest
 from planted import Bench, contents
 
 from benchmark.command import discover_models
+from benchmark.outputs.layout import TABLE
 from benchmark.redraw import main
-from benchmark.redrawing import differences
+from benchmark.redrawing import NEEDED, differences
 
 RESULTS = Path(__file__).parents[1] / "results"
 CALL = (
@@ -68,7 +69,8 @@ def test_everything_comes_back(
     for name in ("report.html", "report.md"):  # their commands name the folder, which is a copy's
         before[name] = before[name].replace(old, new)
     assert after == before
-    assert {*manifests[1]["experiments"]} == {*manifests[0]["experiments"], "missing"}
+    asked = [[each["experiments"], each["models"]] for each in manifests]
+    assert asked[1] == asked[0]
 
 
 def test_one_number_that_no_row_gives(
@@ -79,6 +81,28 @@ def test_one_number_that_no_row_gives(
     (toy / "table3.csv").write_text(text.replace(number, str(float(number) + 1e-6)))
     assert main([str(toy), "--check", "--data-root", str(bench.data)]) == 1
     assert capsys.readouterr().out == f"{toy}: table3.csv differs from what the rows give\n"
+
+
+@pytest.mark.parametrize(
+    "last", [("--models", "popularity"), ("--models", "huign", "--preset", "paper")]
+)
+def test_what_earlier_calls_drew_keeps_its_models_and_settings(
+    last: tuple[str, ...], bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ("--models", "huign", "--experiments", "table2", "table4", "protocol")
+    assert bench.run("--dataset", "toy", *first) == 0
+    assert bench.run("--dataset", "toy", *last) == 0
+    folder = bench.results / "toy"
+    names = [f"{name}{form}" for name in ("table2", "table4", "protocol") for form in TABLE]
+    before = {name: (folder / name).read_bytes() for name in names}
+    assert b"HUIGN,official," in before["protocol.csv"]
+    assert b"textual," in before["table4.csv"]
+    capsys.readouterr()
+    for _ in range(2):
+        assert main([str(folder), "--check", "--data-root", str(bench.data)]) == 0
+        assert "nothing differs" in capsys.readouterr().out
+        assert main([str(folder), "--data-root", str(bench.data)]) == 0
+        assert {name: (folder / name).read_bytes() for name in names} == before
 
 
 def test_without_the_data(toy: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,3 +124,8 @@ def test_mistakes(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     (bench.results / "toy" / "manifest.json").write_text("{}")
     assert main([str(bench.results / "toy")]) == 2
     assert "no dataset, experiments, models, settings" in capsys.readouterr().err
+    short = {name: ["name"] for name in NEEDED}
+    for wrong, why in (([], "'list'"), (short, "no source")):
+        (bench.results / "toy" / "manifest.json").write_text(json.dumps(wrong))
+        assert main([str(bench.results / "toy")]) == 2
+        assert why in capsys.readouterr().err

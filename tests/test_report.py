@@ -127,6 +127,16 @@ def test_files_of_other_runs_are_left_out(tmp_path: Path) -> None:
     assert "table4" not in " ".join(page.links).replace("#table4", "")
 
 
+def test_files_that_somebody_else_put_there_do_no_harm(tmp_path: Path) -> None:
+    stored = record(tmp_path)
+    (stored.folder / "empty.csv").touch()
+    (stored.folder / "ragged.csv").write_text("a,b\n1,2,3\n4,5,6,7\n")
+    (stored.folder / "notes.md").write_bytes("über".encode("latin-1"))
+    for name in ("old.csv", "old.md", "old.png"):
+        (stored.folder / name).mkdir()
+    assert written(stored).row("32") == [("0.4000", "#run-333333333333-0")] * 4
+
+
 def test_what_is_missing_is_said_with_the_command(tmp_path: Path) -> None:
     stored = record(tmp_path, closed("CB2CF", "skipped", "needs textual modality"))
     page = written(stored)

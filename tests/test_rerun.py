@@ -62,6 +62,17 @@ def test_another_result_is_told(bench: Bench, capsys: pytest.CaptureFixture[str]
     assert "NO" in said.split()
 
 
+def test_lost_lists_are_told_before_anything_is_trained(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench.run("--models", "popularity", "--dataset", "toy") == 0
+    [row] = bench.rows("toy")
+    (bench.results / "toy" / "lists" / f"{row['run_id']}.npz").unlink()
+    monkeypatch.setattr("benchmark.repetition.train_and_test", None)
+    assert rerun(bench, row["run_id"]) == 2
+    assert f"lists/{row['run_id']}.npz'" in capsys.readouterr().err
+
+
 def test_changed_code_is_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,13 +84,22 @@ def read(folder: Path) -> Dataset:
         UsageError: If it has none or several, the files are wrong, or results cannot be called
             after it.
     """
+    check_name(folder)
+    return source_of(folder).read(folder)
+
+
+def check_name(folder: Path) -> None:
+    """Refuse a name that results could not be called after.
+
+    Raises:
+        UsageError: Saying what will do.
+    """
     name = folder.absolute().name
     if not re.fullmatch(r"\w[\w .,()+-]{0,99}", name):
         raise UsageError(
             f"{folder}: results are called after data, and {name[:40]!r} is no name for them; "
             f"rename the folder, with letters, digits, '_', '-', '.', ',', '+', '(' and ')'"
         )
-    return source_of(folder).read(folder)
 
 
 def source_of(folder: Path) -> Source:

@@ -118,12 +118,13 @@ def fresh(path: Path, known: set[str]) -> pd.DataFrame | None:
         known: Ids of the runs that the page describes.
 
     Returns:
-        ``None`` if there is no such file, or if it was made from other runs than the known ones
-        and so belongs to other settings.
+        ``None`` if there is no such file, if it is no table, as one that somebody put there, or if
+        it was made from other runs than the known ones and so belongs to other settings.
     """
-    if not path.exists():
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
         return None
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     named = [*frame.get("runs", ()), *(frame.get("run_id", ()) if path.stem not in STORED else ())]
     return frame if set(" ".join(named).split()) <= known else None
 

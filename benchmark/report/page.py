@@ -87,7 +87,7 @@ def contents(record: Record) -> dict[str, Any]:
     files = [
         path
         for path in sorted(folder.iterdir())
-        if path.suffix in SHOWN and path.stem not in {"report", *of_others}
+        if path.is_file() and path.suffix in SHOWN and path.stem not in {"report", *of_others}
     ]
     tested = frames.get("statistics") is not None
     statistics = pd.read_csv(folder / "statistics.csv") if tested else pd.DataFrame()
@@ -170,7 +170,9 @@ def of_cells(frame: pd.DataFrame, record: Record) -> pd.DataFrame:
 def texts(paths: list[Path]) -> dict[str, str]:
     """Those that are Markdown files, as HTML by their stems, to be put into a section."""
     found = [path for path in paths if path.suffix == ".md" and path.exists()]
-    return {path.stem: html(path.read_text(encoding="utf-8"), level=3) for path in found}
+    # somebody else's may be in another encoding, and is in no section
+    read = {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in found}
+    return {stem: html(text, level=3) for stem, text in read.items()}
 
 
 def data_uri(path: Path) -> str:
