@@ -129,9 +129,15 @@ def as_text(found: pd.DataFrame, k: int, form: Format) -> pd.DataFrame:
     text["p (Holm)"] = [form.text(p_text(p)) for p in found["p_holm"]]
     for name in found.columns[found.columns.str.startswith("varying@")]:
         text[heading(name)] = [
-            form.text(NOTHING if pd.isna(value) else f"{value:.2g} %") for value in found[name]
+            form.text(NOTHING if pd.isna(value) else f"{two_digits(value)} %")
+            for value in found[name]
         ]
     return text.set_axis(pd.Index([form.text(name) for name in found["form"]], name="form"))
+
+
+def two_digits(value: float) -> str:
+    """Two significant digits, never in powers of ten: 130, 2.7, 0.000021."""
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def interval(row: pd.Series[float]) -> str:
