@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from benchmark.writing import StoreError
 
 CALL = ("--models", "huign", "popularity", "--dataset", "toy")
 ASIDE = "damaged-1"
+
+# Up to Python 3.10 the csv module refuses a zero byte itself.
+ZERO = "column 'run_id'" if sys.version_info >= (3, 11) else "line contains NUL"
 
 
 def stored(folder: Path) -> bytes:
@@ -42,7 +46,7 @@ def stored(folder: Path) -> bytes:
         (b"B-0,ok", b"B-0", "another length"),
         (b"B-0,ok", b"B-0,ok,", "another length"),
         (b"B-0,ok", b"\xff-0,ok", "decode"),
-        (b"B-0,ok", b"B\0-0,ok", "column 'run_id'"),
+        (b"B-0,ok", b"B\0-0,ok", ZERO),
         (b"B-0,ok", b",ok", "column 'run_id'"),
         (b"B-0,ok", b'"B-0,ok', "expected after"),
         (b",0.5,", b",O.5,", "could not convert"),
