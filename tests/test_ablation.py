@@ -14,7 +14,8 @@ from small_record import closed, small_record, table_lines
 
 from benchmark.command import discover_models
 from benchmark.experiments import CHOICES, Variant, ablation
-from benchmark.outputs.ablation import two_digits, verdicts, write
+from benchmark.outputs.ablation import verdicts, write
+from benchmark.outputs.layout import two_digits
 from benchmark.outputs.significance import TESTED, Array, holm
 from benchmark.redrawing import redraw
 from benchmark.store import Store
@@ -83,13 +84,6 @@ def test_words(whole: Bench) -> None:
     )
     assert cells[4] == f"{two_digits(row['varying@1'])} %"
     assert len(table_lines((folder / "ablation.tex").read_text(), "temperature 0.01")) == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(130.9, "130"), (42.4, "42"), (2.74, "2.7"), (2.1e-5, "0.000021"), (0, "0")]
-)
-def test_two_digits(value: float, text: str) -> None:
-    assert two_digits(value) == text
 
 
 def test_which_forms_are_better() -> None:

@@ -18,6 +18,7 @@ from benchmark.outputs.layout import (
     page,
     percent,
     save,
+    two_digits,
 )
 
 MEAN = pd.DataFrame(
@@ -111,6 +112,13 @@ def test_a_markdown_table_survives_its_names() -> None:
     assert table_lines(text, r"a\|b") == [["1"], ["2"]]
     assert table_lines(text, "it") == [[r"x\*"]]
     assert re.fullmatch(r"\|:-+\|-+:\|", text.splitlines()[1])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(130.9, "130"), (42.4, "42"), (2.74, "2.7"), (2.1e-5, "0.000021"), (0, "0")]
+)
+def test_two_digits(value: float, text: str) -> None:
+    assert two_digits(value) == text
 
 
 def test_pages_leave_out_what_is_empty() -> None:

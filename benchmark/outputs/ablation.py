@@ -24,6 +24,7 @@ from benchmark.outputs.layout import (
     page,
     remove,
     save,
+    two_digits,
 )
 from benchmark.outputs.tables import by_cell, caption, heading, notes, of_experiment
 from benchmark.record import Record
@@ -133,11 +134,6 @@ def as_text(found: pd.DataFrame, k: int, form: Format) -> pd.DataFrame:
             for value in found[name]
         ]
     return text.set_axis(pd.Index([form.text(name) for name in found["form"]], name="form"))
-
-
-def two_digits(value: float) -> str:
-    """Two significant digits, never in powers of ten: 130, 2.7, 0.000021."""
-    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def interval(row: pd.Series[float]) -> str:

@@ -21,7 +21,7 @@ from benchmark.experiments import Experiment
 from benchmark.intents import Kept
 from benchmark.outputs import figures
 from benchmark.outputs.keywords import documents, keywords
-from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE, cell, remove
+from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE, cell, remove, two_digits
 from benchmark.record import Record
 from benchmark.writing import write_atomic
 
@@ -82,9 +82,8 @@ def spread(distributions: Iterable[NDArray[np.float64]]) -> list[float]:
 def told(spreads: Sequence[float]) -> str:
     """Spreads by level, and what they mean, as the end of a sentence."""
     percent = [round(100 * value, 9) for value in spreads]  # the rest is rounding
-    shares = [np.format_float_positional(each, 2, fractional=False, trim="-") for each in percent]
     which = f"at levels 1 to {len(spreads)}" if len(spreads) > 1 else "at the only level"
-    text = f"by {', '.join(shares)} % of their mean {which}"
+    text = f"by {', '.join(map(two_digits, percent))} % of their mean {which}"
     gone = [str(level) for level, value in enumerate(spreads, start=1) if value < COLLAPSED]
     if not gone:
         return f"{text}."

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark.writing import write_atomic
@@ -99,6 +100,11 @@ def p_text(p: float, equals: str = "") -> str:
     if pd.isna(p):
         return ""
     return f"{equals}{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def two_digits(value: float) -> str:
+    """Two significant digits, never in powers of ten: 130, 2.7, 0.000021."""
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def places(mean: pd.DataFrame) -> pd.DataFrame:
