@@ -18,6 +18,7 @@ from baselines.macridvae import MacridVAE
 from baselines.mmgcn import MMGCN, OfficialMMGCN
 from baselines.ngcf import NGCF
 from baselines.vbpr import VBPR
+from baselines.vbpr_penalised import PenalisedVBPR
 from models.huign import HUIGN
 from models.huign_official import HUIGNOfficial
 from models.interactions import Interactions
@@ -38,6 +39,7 @@ THREE = {"visual": 6, "textual": 4, "acoustic": 3}
 CASES: dict[str, tuple[type[TrainedRecommender], dict[str, int], dict[str, Any]]] = {
     "bpr_mf": (BPRMF, {}, FACTORS),
     "vbpr": (VBPR, {"visual": 6}, FACTORS),
+    "vbpr_penalised": (PenalisedVBPR, {"visual": 6}, {**FACTORS, "reg": 1e-4}),
     "lightgcn": (LightGCN, {}, LIGHTGCN),
     "ngcf": (NGCF, {}, NGCFS),
     "ngcf official": (NGCF, {}, {**NGCFS, "form": "official"}),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from baselines.bpr_mf import BPRMF
 from baselines.vbpr import VBPR
+from baselines.vbpr_penalised import PenalisedVBPR
 from models.interactions import Interactions
 from models.losses import bpr
 
@@ -28,8 +29,8 @@ def train(train: Interactions) -> Interactions:
     return train.with_features(features)
 
 
-def built(train: Interactions, **options: Any) -> VBPR:
-    model = VBPR(**{"embedding_dim": 3, **options})
+def built(train: Interactions, cls: type[VBPR] = VBPR, **options: Any) -> VBPR:
+    model = cls(**{"embedding_dim": 3, **options})
     torch.manual_seed(1)
     model.build(train)
     torch.nn.init.normal_(model.item_bias)
@@ -87,8 +88,27 @@ def test_scores_and_loss_by_loops(train: Interactions) -> None:
 
 
 @pytest.mark.usefixtures("float64")
-def test_gradient(train: Interactions) -> None:
-    model = built(train, reg=0.3)
+def test_penalty_on_the_weights_of_the_features(train: Interactions) -> None:
+    plain, penalised = built(train, reg=0.3), built(train, PenalisedVBPR, reg=0.3)
+    penalised.load_state_dict(plain.state_dict())
+    everybody = torch.arange(4)
+    assert torch.equal(penalised.score(everybody), plain.score(everybody))
+    weights = [*plain.projection.flatten().tolist(), *plain.feature_bias.flatten().tolist()]
+    expected = plain.loss(*BATCH).item() + 0.3 / 2 * sum(weight**2 for weight in weights)
+    assert penalised.loss(*BATCH).item() == pytest.approx(expected)
+
+
+def test_features_cannot_escape_the_penalty(train: Interactions) -> None:
+    options: dict[str, Any] = {"reg": 1.0, "epochs": 200, "learning_rate": 0.05}
+    plain, penalised = VBPR(**options).fit(train), PenalisedVBPR(**options).fit(train)
+    assert plain.projection.norm() > 1
+    assert penalised.projection.norm() < 0.01
+
+
+@pytest.mark.parametrize("cls", [VBPR, PenalisedVBPR])
+@pytest.mark.usefixtures("float64")
+def test_gradient(cls: type[VBPR], train: Interactions) -> None:
+    model = built(train, cls, reg=0.3)
     assert torch.autograd.gradcheck(lambda *_: model.loss(*BATCH), tuple(model.parameters()))
 
 
