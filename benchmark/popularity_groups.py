@@ -16,6 +16,9 @@ from benchmark.writing import write_atomic
 GROUPS = 5
 """Of about equal numbers of test interactions, beside the items without any in training."""
 
+COLUMNS = ("least", "most", "items", "positives")
+"""Of a table, beside the hits at every cut-off."""
+
 
 def by_popularity(ranking: Ranking, parts: Split) -> pd.DataFrame:
     """Test interactions, and how many of them are found, by popularity of their items.
@@ -61,14 +64,17 @@ def is_kept(store: Store, run_id: str) -> bool:
     return (store.folder / "popularity" / f"{run_id}.csv").exists()
 
 
-def read(store: Store, run_id: str) -> pd.DataFrame:
-    """What :func:`save` kept of a run.
+def read(store: Store, run_id: str, k: int) -> pd.DataFrame:
+    """What :func:`save` kept of a run, with the hits at one cut-off.
 
     Raises:
         StoreError: If the file is gone or damaged.
     """
     path = store.folder / "popularity" / f"{run_id}.csv"
     try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
+        table = pd.read_csv(path)[[*COLUMNS, f"hits@{k}"]]
+        if not all(map(pd.api.types.is_integer_dtype, table.dtypes)):
+            raise ValueError("it holds other things than counts")
+        return table
+    except (OSError, ValueError, KeyError) as error:
         raise lost(path, run_id, error) from error

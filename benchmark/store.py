@@ -45,7 +45,9 @@ STALE_SECONDS = 3600.0
 ABANDONED_SECONDS = 30 * 86_400.0
 """Age at which nobody goes on with a training from its checkpoint any more."""
 
-KEPT = ("lists/*.npz", "history/*.csv", "intents/*.npz", "intents/*.csv")
+KEPT = (
+    "lists/*.npz", "history/*.csv", "popularity/*.csv", "intents/*.npz", "intents/*.csv",
+)  # fmt: skip
 """Files of runs beside the tables, by the id that stands for the star."""
 
 

@@ -275,6 +275,7 @@ def train_and_test(
             "started": started.isoformat(timespec="seconds"),
         },
     )
+    task.store.reuse(run_id, task.row, row["study"])  # the newest, also if it was repeated
     tuner.checkpoint(run_id).remove()
     k = task.record.k
     return (

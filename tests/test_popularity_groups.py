@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.evaluation import Ranking
-from benchmark.popularity_groups import by_popularity, is_kept, read, save
+from benchmark.popularity_groups import COLUMNS, by_popularity, is_kept, read, save
 from benchmark.splits import Split
 from benchmark.store import Store
 from benchmark.writing import StoreError
@@ -89,7 +89,14 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     assert not is_kept(store, "a-0")
     save(store, "a-0", table)
     assert is_kept(store, "a-0")
-    pd.testing.assert_frame_equal(read(store, "a-0"), table.reset_index(drop=True))
-    (tmp_path / "popularity" / "a-0.csv").write_text("")
+    stored = [*COLUMNS, "hits@4"]
+    pd.testing.assert_frame_equal(read(store, "a-0", 4), table[stored].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("text", ["", "least,most,items,positives\n0,0,1,2\n", "x"])
+def test_what_is_damaged_is_told(text: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    save(store, "a-0", by_popularity(*drawn()))
+    (tmp_path / "popularity" / "a-0.csv").write_text(text)
     with pytest.raises(StoreError, match=r"take the row 'a-0' out of runs.csv"):
-        read(store, "a-0")
+        read(store, "a-0", 4)

@@ -154,7 +154,7 @@ def garble(path: Path) -> None:
 
 @pytest.mark.fault(
     "a damaged file of a run",
-    how="`lists`, `history`, `intents` cut off or garbled",
+    how="`lists`, `history`, `popularity`, `intents` cut off or garbled",
     again="that run, without tuning",
     says="`'...' is damaged (...): set aside as '....damaged-1'; its run is repeated when it is "
     "asked for`",
@@ -185,7 +185,7 @@ def garble(path: Path) -> None:
     [
         ("runs.csv", cut), ("trials.csv", cut), ("studies.db", garble), ("manifest.json", cut),
         ("lists/*.npz", garble), ("history/*.csv", cut), ("intents/*.npz", garble),
-        ("intents/*.csv", cut), ("history/*.csv", Path.unlink),
+        ("intents/*.csv", cut), ("popularity/*.csv", cut), ("history/*.csv", Path.unlink),
     ],
 )  # fmt: skip
 def test_the_next_call_makes_up_for_it(
@@ -217,6 +217,18 @@ def test_the_next_call_makes_up_for_it(
     assert bench.run(*CALL) == 0  # once, and not again
     assert contents(bench.results / "toy" / "history") == before
     assert "damaged" not in capsys.readouterr().err
+
+
+def test_what_was_asked_for_counts_when_it_is_repeated(bench: Bench) -> None:
+    """And not what another call has stored since."""
+    call = ("--models", "bpr_mf", "--dataset", "toy")
+    assert bench.run(*call) == 0
+    assert bench.run(*call, "--sampler", "tpe", "--trials", "1") == 0
+    store = Store(bench.results / "toy")
+    asked_for, asked_since = store.rows("runs")["run_id"]
+    garble(store.folder / "lists" / f"{asked_for}.npz")
+    assert bench.run(*call) == 0
+    assert list(store.current({"dataset": "toy"})["run_id"]) == [asked_for] != [asked_since]
 
 
 def test_lists_that_were_deleted_are_not_missed(whole: Bench, bench: Bench) -> None:

@@ -26,10 +26,10 @@ from benchmark.outputs.layout import (
     save,
 )
 from benchmark.outputs.tables import PLACES, caption, heading, paper_and_anchors
+from benchmark.popularity_groups import COLUMNS
 from benchmark.record import Record
 
 NAME = "popularity"
-GROUP = ["least", "most", "items", "positives"]
 READING = (
     "Columns: items by their number of training interactions. Of the test interactions with these "
     "items, the share that is among the user's listed ones. Items without a training interaction "
@@ -66,14 +66,14 @@ def recalls(record: Record) -> pd.DataFrame:
     metric, tables = f"recall@{record.k}", []
     for run in record.overall.to_dict("records"):
         if run["status"] == "ok" and popularity_groups.is_kept(record.store, run["run_id"]):
-            table = popularity_groups.read(record.store, run["run_id"])
+            table = popularity_groups.read(record.store, run["run_id"], record.k)
             table[metric] = table[f"hits@{record.k}"] / table["positives"]
             tables.append(table.assign(**{name: run[name] for name in ("variant", "model")})
                           .assign(runs=run["run_id"]))  # fmt: skip
     if not tables:
         return pd.DataFrame()
     rows = pd.concat(tables)
-    grouped = rows[rows["positives"] > 0].groupby(["variant", "model", *GROUP], sort=False)
+    grouped = rows[rows["positives"] > 0].groupby(["variant", "model", *COLUMNS], sort=False)
     found = grouped[metric].agg(["mean", "std"]).fillna(0)
     found = found.rename(columns={"mean": metric, "std": f"{metric}_sd"})
     return found.join(grouped["runs"].agg(" ".join)).reset_index()
@@ -114,7 +114,7 @@ def write_table(found: pd.DataFrame, record: Record) -> None:
     blocks = [printed.loc[models] for models in (paper, anchors) if models]
     save(
         record.folder / NAME,
-        exact[[*GROUP, metric, f"{metric}_sd", "runs"]],
+        exact[[*COLUMNS, metric, f"{metric}_sd", "runs"]],
         page(
             f"**{words[0]}**",
             markdown(pd.concat([shown, below]).rename_axis("model")),
