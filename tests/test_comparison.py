@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,19 @@ def test_means_and_deviations_over_seeds(tmp_path: Path) -> None:
     assert sd == pytest.approx(0.001)
     assert seeds == 3
     assert list(ours.mean.index[-3:]) == ["ndcg@1", "ndcg@5", "ndcg@10"]
+
+
+def test_seeds_that_some_cells_lack_do_not_count(tmp_path: Path) -> None:
+    """As in the tables: HUIGN as it is has more seeds where Table 2 alone was run with them."""
+    stored = record(tmp_path, like_the_paper("tiktok"))
+    before = comparison.everything(stored)["table3"].mean
+    [row] = stored.store.rows("runs", variant="HUIGN").to_dict("records")
+    better = {f"{name}@{k}": 0.9 for name in METRICS for k in KS}
+    more = {str(name): each for name, each in row.items()} | better
+    stored.store.append("runs", {**more, "run_id": "HUIGN-1", "seed": 1})
+    again = replace(stored)
+    assert comparison.everything(again)["table2"].seeds["HUIGN"] == 2
+    pd.testing.assert_frame_equal(comparison.everything(again)["table3"].mean, before)
 
 
 def planted(**levels: tuple[float, float, int]) -> Measured:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from benchmark.outputs.significance import statistics
+from benchmark.outputs.tables import of_experiment
 from benchmark.paper.claims import CLAIMS, SMOOTHER, Claim
 from benchmark.paper.comparison_page import page
 from benchmark.paper.published import KS, PLACES, datasets, results, same_data
@@ -63,9 +64,10 @@ def everything(record: Record) -> dict[str, Measured]:
     found = {}
     for name in (*PLACES, "figure3"):
         experiment = record.experiment(name)
-        if experiment is not None:
+        if experiment is not None and len(record.runs):
             ks = [k for k in record.ks if k in KS] if name == "table2" else [record.k]
-            ours = measured(experiment, record.done, ks)
+            runs = of_experiment(experiment, record.runs)
+            ours = measured(experiment, runs[runs["status"] == "ok"], ks)
             if not ours.mean.empty:
                 found[name] = ours
     return found
