@@ -163,6 +163,7 @@ def test_convert_writes_a_data_set(root: Path, capsys: pytest.CaptureFixture[str
             ("--plot", "cannot be written", "another place"),
         ),
         (("convert", "shop", "--to", "{root}/a:b"), ("a:b", "no name for them", "rename")),
+        (("convert", "shop", "--to", "{root}/synthetic-tiny"), ("synthetic-tiny", "rename")),
         (("inspect", "shop", "--split-seed", "-1"), ("--split-seed",)),
         (("convert", "shop"), ("--to",)),
         (("convert", "shop", "--to", "{root}/shop"), ("exists already", "new folder")),

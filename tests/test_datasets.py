@@ -109,6 +109,13 @@ def test_mmrec_reads_everything(tmp_path: Path) -> None:
     assert dataset.item_table.isna()["genres"].tolist() == [False, True, True]
 
 
+def test_mmrec_quotes_that_do_not_end(tmp_path: Path) -> None:
+    folder = write(tmp_path / "shop")
+    (folder / "shop.item").write_text('itemID\ttitle\tyear\n0\t"a\t1\n1\tb\t2\n2\tc "d"\t3\n')
+    with pytest.raises(UsageError, match=r"shop\.item: 'title' of item 0 runs over tabs"):
+        read_mmrec(folder)
+
+
 def test_mmrec_without_labels_features_and_items(tmp_path: Path) -> None:
     inter = "time\titemID\tuserID\n0.5\t7\t0\nnever\t0\t1\n"
     dataset = read_mmrec(write(tmp_path / "bare", inter))

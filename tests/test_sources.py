@@ -345,6 +345,7 @@ def test_names_of_items_do_not_lead_elsewhere(tmp_path: Path) -> None:
         ("image.json", b'{"\xff": [1]}', "not UTF-8"),
         ("image.csv", "", "is empty"),
         ("image.csv", "item\na\n", "columns of numbers"),
+        ("users.csv", "user,age\na,1\n", "first column is 'user', not 'item'.*move the file away"),
         ("image.csv", "item,f0\na,x\n", "no proper table.*x"),
         ("image.csv", "item,f0\na,1\nb,1,2\n", "no proper table.*line 3"),
         ("image.csv", "item,f0,f1\na,1\n", "NaN"),
@@ -764,6 +765,24 @@ def test_conversion_keeps_what_is_known(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists already"):
         write_converted(dataset, tmp_path / "fast")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fast", "shop"]
+
+
+def test_conversion_of_items_of_which_nothing_is_known(tmp_path: Path) -> None:
+    place = made(tmp_path, csv)
+    (place / "items.csv").write_text("item\n0\n1\n")
+    dataset = read(place)
+    write_converted(dataset, tmp_path / "fast")
+    assert read(tmp_path / "fast").fingerprint == dataset.fingerprint
+
+
+@pytest.mark.parametrize("name", ["movielens-100k", "synthetic", "synthetic-tiny"])
+def test_names_of_other_data_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with contextlib.suppress(UsageError):  # without RecBole's files
+        assert load(name, tmp_path).source != "files"  # an empty folder is no data
+    made(tmp_path, mmrec).replace(tmp_path / name)
+    with pytest.raises(UsageError, match=f"'{name}' stands for data .* rename the folder"):
+        load(name, tmp_path)
 
 
 def test_every_type_of_number_survives_conversion(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.movielens import NAME as EMBEDDED
 from benchmark.datasets.movielens import locate, read_movielens_100k
-from benchmark.datasets.sources import read, recognise
-from benchmark.datasets.synthetic import PREFIX, SIZES, synthetic
+from benchmark.datasets.sources import RESERVED, check_name, read, recognise
+from benchmark.datasets.synthetic import MADE_UP, PREFIX, SYNTHETIC, synthetic
 from models.errors import UsageError
 
 __all__ = [
@@ -28,10 +28,6 @@ DEFAULT_ROOT = Path("data")
 ALIAS = "movielens"
 """Stands for the first of :data:`ALIAS_FOLDERS` that exists, else for MovieLens-100K."""
 ALIAS_FOLDERS = ("movielens", "movielens-1m", "movielens-10m", "movielens-20m")
-SYNTHETIC = "synthetic"
-"""Stands for ``synthetic-small``."""
-MADE_UP = tuple(PREFIX + size for size in SIZES)
-"""Data that are drawn, not read: :mod:`benchmark.datasets.synthetic`."""
 
 
 def load(name: str, data_root: Path | None) -> Dataset:
@@ -39,13 +35,15 @@ def load(name: str, data_root: Path | None) -> Dataset:
 
     Args:
         name: ``movielens-100k``, a folder of the data root in any layout of
-            :data:`benchmark.datasets.sources.SOURCES`, one of :data:`MADE_UP`, or an alias:
+            :data:`benchmark.datasets.sources.SOURCES`, one of
+            :data:`benchmark.datasets.synthetic.MADE_UP`, or an alias:
             ``movielens`` or ``synthetic``.
         data_root: The folder of data sets. ``None``: the environment variable
             ``HUIGN_DATA_ROOT`` if set, else ``./data`` if it exists, else no folder.
 
     Raises:
-        UsageError: If the data root cannot be read, or the data set is unknown or malformed.
+        UsageError: If the data root cannot be read, or the data set is unknown, malformed, or a
+            folder that is called like data that come with the suite.
     """
     folders = _folders(data_root)
     if name == ALIAS:
@@ -58,6 +56,8 @@ def load(name: str, data_root: Path | None) -> Dataset:
                 f"and 'python -m benchmark.data list' what can be downloaded"
             )
         name = here[0] if here else EMBEDDED
+    if name in RESERVED and name in folders and _holds_data(folders[name]):
+        check_name(folders[name])
     if name == EMBEDDED:
         return read_movielens_100k()
     if name == SYNTHETIC:

@@ -116,7 +116,7 @@ def write_converted(dataset: Dataset, folder: Path) -> None:
         for name, array in arrays.items():
             if array is not None:
                 np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-        if dataset.item_table is not None:
+        if dataset.item_table is not None and len(dataset.item_table.columns):
             dataset.item_table.to_csv(temporary / ITEMS, index=False, lineterminator="\n")
         for file, names in ((USER_NAMES, dataset.user_names), (ITEM_NAMES, dataset.item_names)):
             if names is not None:

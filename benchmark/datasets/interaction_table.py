@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmark.datasets.assembly import assemble, item_ids, number
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.modalities import find_features
-from benchmark.datasets.reading import entries, read_table
+from benchmark.datasets.reading import entries, is_called, read_table
 from models.errors import UsageError
 
 NAMES = ("interactions.csv", "interactions.parquet")
@@ -36,8 +36,8 @@ def read_interaction_table(folder: Path) -> Dataset:
 
     ``split`` is train, validation or test. ``user_id``, ``userID``, ``item_id`` and so on will do
     as well; other columns, such as a timestamp, are ignored. Users, and items where no ``.npy``
-    goes by row, are numbered in the order of their names (of whole numbers by size), so that the
-    order of the rows does not matter.
+    goes by row, are numbered in the order of their names (of whole numbers by size). Where no split
+    is shipped, it depends on the order of the rows.
 
     Raises:
         UsageError: If a file is missing, unreadable or malformed; the message names it.
@@ -69,8 +69,7 @@ def read_interaction_table(folder: Path) -> Dataset:
 
 def column(table: pd.DataFrame, what: str, path: Path) -> pd.Series[Any]:
     """The column of users or of items, however it is written; every row has one."""
-    wanted = (what, f"{what}id")
-    names = [name for name in table if str(name).lower().replace("_", "") in wanted]
+    names = [name for name in table if is_called(name, what)]
     if len(names) != 1:
         raise UsageError(
             f"{path}: needs one column '{what}' or '{what}_id', has {len(names)} "

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.datasets.placement import place
-from benchmark.datasets.reading import open_array, read_table, readable
+from benchmark.datasets.reading import is_called, open_array, read_table, readable
 from models.errors import UsageError
 
 DEEPEST = 6
@@ -39,7 +39,7 @@ def read_keyed(path: Path, modality: str, item_names: Sequence[str]) -> NDArray[
     """The features of the named items.
 
     Args:
-        path: ``*.csv`` or ``*.parquet`` (item, then one number per column), ``*.json``
+        path: ``*.csv`` or ``*.parquet`` (``item``, then one number per column), ``*.json``
             (``{item: [numbers]}``), or a folder of files ``<item>.npy``.
         modality: For messages.
         item_names: By item id.
@@ -61,6 +61,11 @@ def _from_table(path: Path) -> tuple[list[str], NDArray[Any]]:
     table = read_table(path, keyed=True)
     if len(table.columns) < 2 or table.empty:
         raise UsageError(f"{path}: needs a column of items, columns of numbers, and a row per item")
+    if not is_called(table.columns[0], "item"):
+        raise UsageError(
+            f"{path}: its first column is '{str(table.columns[0])[:40]}', not 'item' or 'item_id'; "
+            f"rename the column, or move the file away if it holds no features of items"
+        )
     try:
         with np.errstate(over="ignore"):
             rows = table.iloc[:, 1:].to_numpy(np.float32)

@@ -141,4 +141,12 @@ def _read_items(path: Path, num_items: int) -> pd.DataFrame:
             f"{path}: is no tab-separated table with an integer column '{ITEM}' "
             f"({detail}); mend it, or remove the file: it is optional"
         ) from error
+    for name in table.columns.drop(ITEM):
+        swallowed = np.flatnonzero(table[name].str.contains("\t", na=False))
+        if len(swallowed):  # the next fields and lines, up to the next quote
+            raise UsageError(
+                f"{path}: '{name}' of item {table[ITEM].iloc[swallowed[0]]} runs over tabs, as "
+                f"where a quote that begins a text does not end it; write the quotes within texts "
+                f"twice and around them once, or remove the file: it is optional"
+            )
     return table.drop_duplicates(ITEM).set_index(ITEM).reindex(range(num_items))

@@ -84,6 +84,11 @@ def columns(path: Path, separator: str = ",") -> list[str]:
     return header
 
 
+def is_called(name: object, what: str) -> bool:
+    """Whether a column holds users or items: ``user``, ``user_id``, ``userID`` and so on."""
+    return str(name).lower().replace("_", "") in (what, f"{what}id")
+
+
 def _quoting(separator: str) -> Literal[0, 3]:
     """Quotes mean something between commas only."""
     return csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL

@@ -14,7 +14,9 @@ from benchmark.datasets.interaction_matrix import NAME, read_interaction_matrix
 from benchmark.datasets.interaction_table import NAMES, read_interaction_table
 from benchmark.datasets.mmgcn import FILES, read_mmgcn
 from benchmark.datasets.mmrec import read_mmrec
+from benchmark.datasets.movielens import NAME as EMBEDDED
 from benchmark.datasets.reading import entries
+from benchmark.datasets.synthetic import MADE_UP, SYNTHETIC
 from models.errors import UsageError
 
 
@@ -70,6 +72,9 @@ SOURCES = (
 )  # fmt: skip
 """All layouts; a new one is a reader and a line here."""
 
+RESERVED = (EMBEDDED, SYNTHETIC, *MADE_UP)
+"""Names that stand for data without a folder."""
+
 
 def recognise(folder: Path) -> list[Source]:
     """The layouts whose files are in a folder."""
@@ -89,7 +94,7 @@ def read(folder: Path) -> Dataset:
 
 
 def check_name(folder: Path) -> None:
-    """Refuse a name that results could not be called after.
+    """Refuse a name that results could not be called after, or that stands for other data.
 
     Raises:
         UsageError: Saying what will do.
@@ -99,6 +104,10 @@ def check_name(folder: Path) -> None:
         raise UsageError(
             f"{folder}: results are called after data, and {name[:40]!r} is no name for them; "
             f"rename the folder, with letters, digits, '_', '-', '.', ',', '+', '(' and ')'"
+        )
+    if name in RESERVED:
+        raise UsageError(
+            f"{folder}: '{name}' stands for data that come with the suite; rename the folder"
         )
 
 

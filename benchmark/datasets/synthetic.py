@@ -19,6 +19,9 @@ from models.errors import UsageError
 PREFIX = "synthetic-"
 """Names of these data sets are this and a key of :data:`SIZES`."""
 
+SYNTHETIC = "synthetic"
+"""Stands for ``synthetic-small``."""
+
 TRUTH = ("intent_1", "intent_2", "intent_3")
 """Columns of the item table with the planted intents: fine, middle and coarse, as HUIGN counts."""
 
@@ -59,6 +62,9 @@ SIZES = {
     "kwai": Size(7_010, 86_483, 298_492, {"visual": 2048}),
 }  # fmt: skip
 """By name; the last three as in the paper's Table 1."""
+
+MADE_UP = tuple(PREFIX + size for size in SIZES)
+"""Names of all these data sets."""
 
 
 @dataclass(frozen=True)
