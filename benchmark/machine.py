@@ -14,6 +14,9 @@ import torch
 from benchmark.determinism import is_refused
 from models.errors import UsageError
 
+CODE = ("models", "baselines", "benchmark")
+"""What a run is made of; stored rows change the checkout as well, but nothing that is run."""
+
 PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn", "optuna", "pandas")
 
 
@@ -64,18 +67,25 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The checkout's commit, with ``+`` for local changes; empty outside a checkout."""
+    """The checkout's commit, with ``+`` for local changes of code; empty outside a checkout."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        _git("ls-files", "--error-unmatch", *CODE)  # fails in a checkout of something else
+        changed = _git("status", "--porcelain", *CODE)
+        return _git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return described.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    """What a command of Git prints in the folder of this checkout."""
+    told = subprocess.run(
+        ["git", *arguments],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout.strip()
 
 
 def explained(error: Exception, device: torch.device) -> str:

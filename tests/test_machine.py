@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,32 @@ def test_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.fullmatch(r"([0-9a-f]{12,40}\+?)?", commit())
     monkeypatch.setenv("PATH", "")  # no git
     assert commit() == ""
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+def test_only_changes_of_code_are_local_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=A", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(machine, "__file__", str(tmp_path / "benchmark" / "machine.py"))
+    for name in ("models", "baselines", "benchmark", "results"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    git("init")
+    git("add", "results")
+    git("commit", "-m", "a checkout of something else")
+    assert commit() == ""
+    git("add", ".")
+    git("commit", "-m", "ours")
+    clean = commit()
+    assert re.fullmatch("[0-9a-f]{12,40}", clean)
+    (tmp_path / "results" / "file").write_text("a row")
+    assert commit() == clean
+    (tmp_path / "baselines" / "mine.py").touch()
+    assert commit() == f"{clean}+"
 
 
 def test_peak_memory_sees_what_is_allocated() -> None:
