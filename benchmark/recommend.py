@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Reporter(1, console) as reporter:
         model = model_of(row, task, reporter)
         reporter.finish()
-    exclude = excluded(task.parts, arguments.exclude)
+    exclude = excluded(dataset, task.parts, arguments.exclude)
     batches = track(batched(users), "ranking", console=console, transient=True)
     lists = recommended(model, dataset, batches, arguments.k, exclude)
     if arguments.out is not None:

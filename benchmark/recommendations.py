@@ -70,12 +70,22 @@ def named(names: Sequence[str] | None, count: int) -> Sequence[str]:
     return [str(number) for number in range(count)] if names is None else names
 
 
-def excluded(parts: Split, which: str) -> Interactions | None:
-    """The pairs that are not recommended, for one of ``seen``, ``known`` and ``nothing``."""
+def excluded(dataset: Dataset, parts: Split, which: str) -> Interactions | None:
+    """The pairs that are not recommended, for one of ``seen``, ``known`` and ``nothing``.
+
+    Some of the data may be in no part, see :func:`benchmark.splits.split_items`.
+    """
     if which == "nothing":
         return None
-    known = parts.train.union(parts.validation)
-    return known if which == "known" else known.union(parts.test)
+    if which == "known":
+        return parts.train.union(parts.validation)
+    pairs = Interactions(
+        torch.from_numpy(dataset.users),
+        torch.from_numpy(dataset.items),
+        dataset.num_users,
+        dataset.num_items,
+    )
+    return pairs.to(parts.train.device)
 
 
 def batched(users: Tensor) -> Sequence[Tensor]:

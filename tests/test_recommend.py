@@ -12,10 +12,10 @@ import pytest
 import torch
 from planted import ITEMS, USERS, Bench
 
-from benchmark.datasets import load
+from benchmark.datasets import Dataset, load
 from benchmark.recommend import main, parser, shown
-from benchmark.recommendations import harmless, write
-from benchmark.splits import split
+from benchmark.recommendations import excluded, harmless, write
+from benchmark.splits import Split, split
 from benchmark.store import Store
 from models.interactions import Interactions
 from models.registry import discover
@@ -102,6 +102,27 @@ def test_items_of_the_user_are_left_out(bench: Bench) -> None:
     assert table["user"].unique().tolist() == ["7", "3"]
     table = lists(bench, "--model", "descending", "--users", "7", "-k", "3", "--exclude", "nothing")
     assert table["item"].tolist() == ["0", "1", "2"]
+
+
+def test_items_in_no_part_are_left_out() -> None:
+    """Where items are held out, users without a training item are in none of the parts."""
+    data = Dataset.from_pairs(
+        name="one each", source="made up", users=np.arange(30), items=np.arange(30),
+        num_users=30, num_items=30, features={},
+    )  # fmt: skip
+    everything = {(str(number), str(number)) for number in range(30)}
+    labels = np.zeros(30, dtype=np.int8)
+    labels[:4] = 1, 2, 3, 3
+    pairs_of = [
+        Interactions(torch.from_numpy(data.users[labels == part]),
+                     torch.from_numpy(data.items[labels == part]), 30, 30)
+        for part in range(3)
+    ]  # fmt: skip
+    for which, missing in (("seen", 0), ("known", 3)):
+        left_out = excluded(data, Split(*pairs_of), which)
+        assert left_out is not None
+        assert len(everything - had(left_out)) == missing
+    assert excluded(data, Split(*pairs_of), "nothing") is None
 
 
 def test_a_model_is_trained_once_and_then_loaded(
