@@ -13,7 +13,7 @@ import torch
 
 from benchmark.datasets import load
 from benchmark.identity import common
-from benchmark.outputs.significance import bootstrap
+from benchmark.outputs.significance import DIGITS, bootstrap
 from benchmark.progress import Reporter
 from benchmark.store import Store
 from benchmark.stored_models import Row, legible, task_of, variant_of
@@ -88,7 +88,8 @@ def compared(store: Store, row: Row, again: Row) -> pd.DataFrame:
     values = ([float(each[name]) for name in names] for each in (row, again))
     frame = pd.DataFrame(dict(zip(SHOWN, (next(values), low, high, next(values)), strict=True)))
     frame.insert(0, "metric", names)
-    return frame.assign(inside=frame["again"].between(frame["low"], frame["high"]))
+    rounded = frame["again"].round(DIGITS)  # as both ends are
+    return frame.assign(inside=rounded.between(frame["low"], frame["high"]))
 
 
 def verdict(row: Row, again: Row, frame: pd.DataFrame) -> str:

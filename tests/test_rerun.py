@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from planted import Bench, contents
 
 from benchmark.damage import Damage
+from benchmark.evaluation import Evaluation
+from benchmark.outputs.significance import bootstrap
+from benchmark.repetition import compared, verdict
 from benchmark.rerun import main
 from benchmark.store import Store
+from benchmark.stored_models import Row
 
 
 def rerun(bench: Bench, *arguments: str) -> int:
@@ -45,6 +51,23 @@ def test_every_kind_of_run_comes_out_the_same(
     assert said.count("the same to the last digit.") == len(chosen) + len(cold)
     assert "NO" not in said.split()
     assert contents(bench.results) == before
+
+
+def test_a_metric_that_is_the_same_for_everybody(tmp_path: Path) -> None:
+    """Its interval is a point, and its mean may differ from that in the last bit."""
+    alike = torch.full((300, 1), fill_value=True)
+    ranked = Evaluation(torch.arange(300), alike, torch.full((300,), 3), [1])
+    store = Store(tmp_path)
+    store.save_lists("a-0", ranked)
+    low, _ = bootstrap(np.stack([each.numpy() for each in ranked.per_user.values()], axis=1))
+    names = list(ranked.per_user)
+    row: Row = {
+        "run_id": "a-0",
+        **{n: float(np.nextafter(v, 1)) for n, v in zip(names, low, strict=True)},
+    }
+    frame = compared(store, row, row)
+    assert frame["inside"].all()
+    assert verdict(row, row, frame) == "the same to the last digit."
 
 
 def test_another_result_is_told(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

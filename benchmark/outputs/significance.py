@@ -22,7 +22,8 @@ Array = NDArray[np.float64]
 
 RESAMPLES = 2000
 CHUNK = 50  # resamples drawn at a time: the memory is bounded by as many numbers per user
-EQUAL = 1e-12  # differences that span less are equal but for rounding; metrics are in [0, 1]
+DIGITS = 12  # what comes after them is rounding; metrics are in [0, 1]
+EQUAL = 10.0**-DIGITS  # differences that span less are none
 
 TESTED = ("difference", "difference_low", "difference_high", "p_value")
 """The columns of :func:`beside`."""
@@ -223,7 +224,7 @@ def bootstrap(values: Array, resamples: int = RESAMPLES) -> tuple[Array, Array]:
         times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
         part[:] = times.astype(np.float64) @ columns / num_users
     # rounded, since the last bits of a matrix product depend on the number of threads
-    low, high = np.quantile(means.round(12), (0.025, 0.975), axis=0)
+    low, high = np.quantile(means.round(DIGITS), (0.025, 0.975), axis=0)
     return low.reshape(values.shape[1:]), high.reshape(values.shape[1:])
 
 
