@@ -54,7 +54,9 @@ def parser() -> options.Parser:
     )
     which = what.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "--all", action="store_true", help="every model but those that follow released code"
+        "--all",
+        action="store_true",
+        help="every model but released and new-item forms",
     )
     which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
     options.add_data(what)
@@ -110,13 +112,16 @@ def work(tuner: Tuner, variants: Sequence[Variant]) -> int:
         The number of studies that came to nothing, or that a crash ended here.
     """
     from benchmark.machine import explained
+    from benchmark.writing import StoreError
 
     failed = 0
     for variant in variants:
         try:
             tuned = tuner.tune(variant)
-        except UsageError:
+        except StoreError:
             raise
+        except UsageError as error:
+            tuner.reporter.line(f"{variant.label} skipped: {error}", style="red")
         except Exception as error:
             failed += 1
             reason = explained(error, tuner.train.device)

@@ -231,6 +231,20 @@ def test_a_crash_is_told_and_the_next_study_goes_on(
     assert states == {("crash", "failed"): 1, ("slow", "complete"): 6}
 
 
+def test_a_model_that_refuses_the_data_is_left_out(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picky = SLOW.replace('"slow"', '"picky"').replace("Slow", "Picky").replace(
+        "        return self\n\n", "        raise UsageError('needs fewer items')\n\n"
+    )  # fmt: skip
+    bench.plug_in("picky.py", "from models.errors import UsageError\n" + picky.lstrip())
+    asked = bench.arguments("--worker", "--models", "picky", "slow", "--dataset", "toy")
+    assert main(asked) == 0
+    said = capsys.readouterr().err
+    assert "Picky skipped: needs fewer items" in said
+    assert "Slow: best with" in said
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
