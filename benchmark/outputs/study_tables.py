@@ -12,14 +12,9 @@ import pandas as pd
 from benchmark.outputs.layout import MARKDOWN, TABLE, remove
 from benchmark.outputs.tables import judged_on
 from benchmark.record import Record
+from benchmark.search import COLUMNS
 from benchmark.tuning import JUDGED_AT
 from benchmark.writing import write_atomic
-
-FACTS = (
-    "run_id", "variant", "model", "state", "value", "epochs", "seconds", "reason", "sampler",
-    "planned", "space",
-)  # fmt: skip
-"""Columns of ``trials.csv`` that are no hyper-parameters."""
 
 ENDS = ("complete", "pruned", "diverged", "failed")
 """How a trial can end."""
@@ -61,7 +56,7 @@ def by_study(trials: pd.DataFrame) -> list[pd.DataFrame]:
     found = []
     for _, rows in trials.groupby(studies, sort=False):
         cells = rows["run_id"].str.rpartition("-")[2].astype(int)
-        used = [name for name in rows if name in FACTS or (rows[name] != "").any()]
+        used = [name for name in rows if name in COLUMNS or (rows[name] != "").any()]
         found.append(rows.loc[cells.sort_values().index, used].reset_index(drop=True))
     return found
 
@@ -118,7 +113,7 @@ def candidates(rows: pd.DataFrame) -> dict[str, list[Any]]:
     """What each hyper-parameter could be; without the column, what it was in some trial."""
     if space := told(rows, "space"):
         return dict(json.loads(space))
-    names = [str(name) for name in rows if name not in FACTS]
+    names = [str(name) for name in rows if name not in COLUMNS]
     return {name: [number(text) for text in rows[name].unique()] for name in names}
 
 
