@@ -24,7 +24,7 @@ from benchmark.intents import Kept
 from benchmark.outputs.layout import MARKDOWN, markdown, page
 from benchmark.outputs.tables import caption
 from benchmark.record import Record
-from benchmark.splits import split
+from benchmark.splits import seed_of, split
 from benchmark.writing import write_atomic
 from models.item_graph import co_interaction_graph
 
@@ -83,11 +83,20 @@ def write(record: Record) -> None:
 
 
 def planted(dataset: Dataset) -> list[NDArray[np.int64]]:
-    """The planted intents of every level, fine ones first, each ``[num_items]``; else none."""
+    """The planted intents of every level, fine ones first, each ``[num_items]``; else none.
+
+    Columns of these names that do not number a group for every item are something else.
+    """
     table = dataset.item_table
     if table is None or not set(TRUTH) <= set(table):
         return []
-    return [table[name].to_numpy(dtype=np.int64) for name in TRUTH]
+    columns = [
+        pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        for name in TRUTH
+    ]
+    if not all(((np.abs(each) < 2**31) & (each == np.floor(each))).all() for each in columns):
+        return []
+    return [each.astype(np.int64) for each in columns]
 
 
 def sizes(truth: Sequence[NDArray[np.int64]]) -> list[int]:
@@ -134,7 +143,7 @@ def of_features(
     features = scale_features(
         {name: dataset.features[name] for name in kept.assignments}, how["feature_scaling"]
     )
-    train = split(dataset, features, int(how["split_seed"]), how["split_method"]).train
+    train = split(dataset, features, seed_of(how["split_seed"]), how["split_method"]).train
     graph = co_interaction_graph(train, min_co_users)
     scale = sp.diags_array(1 / np.sqrt(np.maximum(graph.sum(axis=1), 1)))
     for modality, matrix in train.features.items():

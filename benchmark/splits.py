@@ -19,6 +19,9 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 LEFT_OUT = 3
 """In none of the parts."""
 
+SHIPPED = "shipped"
+"""What is stored as the seed of a split that came with the data."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -86,6 +89,11 @@ def split(
         )
 
     return Split(part(TRAIN).with_features(features), part(VALIDATION), part(TEST))
+
+
+def seed_of(stored: str) -> int:
+    """The seed of a split, from what is stored; a shipped split takes none, so any will do."""
+    return 0 if stored == SHIPPED else int(stored)
 
 
 def random_split(users: NDArray[np.int64], seed: int) -> NDArray[np.int8]:

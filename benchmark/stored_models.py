@@ -19,6 +19,7 @@ from benchmark.presets import PRESETS, SPLIT_METHODS
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.saved import is_saved, load, save
+from benchmark.splits import seed_of
 from benchmark.store import SINCE_THEN, Store
 from benchmark.task import Settings, Task, prepare
 from benchmark.tuning import JUDGED_AT
@@ -106,7 +107,7 @@ def task_of(row: Row, dataset: Dataset, results_root: Path, device: torch.device
             modalities=None if value("modalities") == "none" else value("modalities").split("+"),
             feature_scaling=value("feature_scaling"),
             split_method=value("split_method"),
-            split_seed=0 if value("split_seed") == "shipped" else int(value("split_seed")),
+            split_seed=seed_of(value("split_seed")),
             matmul_precision=value("matmul_precision"),
             ks=[int(k) for k in value("ks").split()],
             results_root=results_root,

@@ -20,7 +20,7 @@ from benchmark.presets import COLD_ITEMS, SPLIT_METHODS, Preset
 from benchmark.progress import Reporter
 from benchmark.protocols import LATE_EPOCHS, PROTOCOLS, SOFT_MASK
 from benchmark.record import Record
-from benchmark.splits import Split, split
+from benchmark.splits import SHIPPED, Split, split
 from benchmark.store import Store
 from benchmark.tuning import JUDGED_AT, Tuner
 from models.errors import UsageError
@@ -206,7 +206,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
         "dataset": dataset.name,
         "data_fingerprint": dataset.fingerprint,
         "split_method": settings.split_method,
-        "split_seed": "shipped" if shipped else str(settings.split_seed),
+        "split_seed": SHIPPED if shipped else str(settings.split_seed),
         "modalities": "+".join(raw) or "none",
         "feature_scaling": settings.feature_scaling,
         "preset": settings.preset.name,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from benchmark.datasets import Dataset
 from benchmark.datasets.synthetic import TRUTH, World, synthetic
 from benchmark.planted_intents import clusters, compared, planted, purity
 from benchmark.record import Record
+from benchmark.splits import SHIPPED
 from benchmark.store import Store
 
 DATA = synthetic("tiny", world=World(noise=0.2, missing=0))
@@ -37,16 +39,21 @@ def gammas(clearness: float) -> list[NDArray[np.float64]]:
 
 
 def record(
-    folder: Path, clearness: Sequence[float], dataset: Dataset = DATA, levels: int = 3
+    folder: Path,
+    clearness: Sequence[float],
+    dataset: Dataset = DATA,
+    levels: int = 3,
+    split_seed: str = "0",
 ) -> Record:
     """A run of HUIGN per clearness; of these intents the first two thirds of the items."""
     store, items = Store(folder), np.arange(DATA.num_items * 2 // 3)
+    identity = {**IDENTITY, "split_seed": split_seed}
     (folder / "intents").mkdir()
     for seed, each in enumerate(clearness):
         row = {"run_id": f"run-{seed}", "status": "ok", "reason": "", "variant": "HUIGN"}
         row |= {"model": "huign", "tuned_as": "", "study": "huign"}
         params = json.dumps({"min_co_users": 5})
-        store.append("runs", {**IDENTITY, **row, "seed": seed, "params": params, **METRICS})
+        store.append("runs", {**identity, **row, "seed": seed, "params": params, **METRICS})
         first, *others = gammas(each)[:levels]
         kept: dict[str, Any] = {
             f"{modality}/{level}": gamma
@@ -55,7 +62,7 @@ def record(
         }
         np.savez(folder / "intents" / f"run-{seed}.npz", items=items, **kept)
         (folder / "intents" / f"run-{seed}.csv").touch()
-    return Record(store, dataset, [], (10,), IDENTITY)
+    return Record(store, dataset, [], (10,), identity)
 
 
 def written(folder: Path) -> pd.DataFrame:
@@ -123,6 +130,23 @@ def test_only_made_up_data_know_the_truth(tmp_path: Path) -> None:
     planted_intents.write(record(tmp_path, [8], small_dataset()))
     assert not (tmp_path / "planted.csv").exists()
     assert [len(np.unique(each)) for each in planted(DATA)] == list(SIZES)
+
+
+@pytest.mark.parametrize("odd", ["comedy", 1.5, None, np.inf, 1e300])
+def test_columns_of_other_things_are_no_truth(odd: object) -> None:
+    table = pd.DataFrame({name: [0, 1, 0, 1, 1] for name in TRUTH})
+    assert len(planted(small_dataset(item_table=table))) == 3
+    assert len(planted(small_dataset(item_table=table.astype(str)))) == 3  # as a table of text
+    table[TRUTH[1]] = pd.Series([0, 1, odd, 1, 1])
+    assert planted(small_dataset(item_table=table)) == []
+
+
+def test_data_that_ship_their_split(tmp_path: Path) -> None:
+    parts = np.arange(len(DATA)) % 10
+    labels = np.where(parts < 2, parts + 1, 0).astype(np.int8)
+    data = replace(DATA, labels=labels)
+    planted_intents.write(record(tmp_path, [8], data, split_seed=SHIPPED))
+    assert len(written(tmp_path))
 
 
 def test_nothing_without_a_run_whose_intents_were_kept(tmp_path: Path) -> None:

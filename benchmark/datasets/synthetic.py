@@ -78,8 +78,8 @@ class World:
         geometry: Shares of the variance between fine intents that lie between coarse ones,
             between middle ones of a coarse one, and within middle ones
             (default: ``(0.5, 0.3, 0.2)``).
-        common: Content that all items share, in the same units; it makes raw features alike
-            (default: ``1.0``).
+        common: Content that all items share, in units of the standard deviation of intents and
+            noise together; it makes raw features alike (default: ``1.0``).
         missing: Share of the items without a modality, drawn for each (default: ``0.05``).
         dominance: Least weight of an item's own fine intent among all that it mixes, above one
             half (default: ``0.9``).

@@ -23,6 +23,7 @@ from benchmark.outputs.layout import (
 from benchmark.presets import EXACT
 from benchmark.protocols import PROTOCOLS
 from benchmark.record import Record
+from benchmark.splits import SHIPPED
 from benchmark.store import SINCE_THEN
 from models.registry import label
 
@@ -179,7 +180,7 @@ def split(told: Mapping[str, str]) -> str:
     Args:
         told: A row of ``runs.csv``, or what all rows agree in.
     """
-    if told["split_seed"] == "shipped":
+    if told["split_seed"] == SHIPPED:
         return "as shipped"
     return f"by {told['split_method']} with seed {told['split_seed']}"
 

@@ -12,6 +12,7 @@ from benchmark.planted_intents import planted, sizes
 from benchmark.presets import EXPERIMENTS, ON_REQUEST, PRESETS
 from benchmark.record import Record
 from benchmark.run import parser
+from benchmark.splits import SHIPPED
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def command(record: Record, models: Iterable[str], experiment: str) -> str:
     identity, preset = record.identity, record.identity["preset"]
     modalities = identity["modalities"].split("+")
     all_of_them = set(modalities) == set(record.dataset.features) or modalities == ["none"]
-    shipped = identity["split_seed"] == "shipped"
+    shipped = identity["split_seed"] == SHIPPED
     defaults = vars(parser().parse_args([])) | {"seeds": PRESETS[preset].seeds}
     options = {
         "preset": preset,
