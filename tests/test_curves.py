@@ -9,6 +9,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+import baselines.vbpr  # noqa: F401  # its label
+import models.huign  # noqa: F401  # its label
 from benchmark.datasets import Dataset
 from benchmark.experiments import table2
 from benchmark.outputs import curves, figures
@@ -69,6 +71,11 @@ def test_a_panel_has_scores_losses_and_the_best_epoch(
     ]
     assert len(losses) == 2
     assert found["HUIGN"].lines[0].get_color() == figures.OURS
+
+
+def test_a_single_model_has_the_whole_width(tmp_path: Path, drawn: dict[str, Figure]) -> None:
+    curves.write(record(tmp_path, {"vbpr-0": epochs()}))
+    assert len(drawn["curves"].axes) == 2  # of the scores and of the losses
 
 
 def test_every_seed_has_its_lines(tmp_path: Path, drawn: dict[str, Figure]) -> None:

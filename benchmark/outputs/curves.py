@@ -71,13 +71,14 @@ def draw_curves(
         models: Registered names by label.
         data: What the scores are on.
     """
-    rows = math.ceil(len(histories) / COLUMNS)
+    columns = min(COLUMNS, len(histories))
+    rows = math.ceil(len(histories) / columns)
     figure = Figure(figsize=(figures.WIDTH, 0.8 + 1.35 * rows), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).flatten()
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
     for place, (variant, seeds) in enumerate(histories.items()):
         behind = draw_model(panels[place], seeds, figures.colour(models[variant]))
         panels[place].set_title(variant)
-        if place % COLUMNS < min(COLUMNS, len(histories)) - 1:
+        if place % columns < columns - 1:
             behind.tick_params("y", right=False, labelright=False)
     for axes in panels[len(histories) :]:
         axes.set_axis_off()
