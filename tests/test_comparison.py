@@ -174,8 +174,15 @@ def test_the_papers_ndcg_is_held_against_ndcg_hits(tmp_path: Path) -> None:
     assert "never with `ndcg`" in page
 
 
-def test_no_values_beside_each_other_where_the_data_differ(tmp_path: Path) -> None:
-    kwai = data(7010, 86483, 298491)  # one interaction short
+@pytest.mark.parametrize(
+    ("name", "interactions"),
+    [("kwai", 298_491), ("synthetic-kwai", 298_492)],
+    ids=("one interaction short", "drawn"),
+)
+def test_no_values_beside_each_other_where_the_data_differ(
+    name: str, interactions: int, tmp_path: Path
+) -> None:
+    kwai = replace(data(7010, 86_483, interactions), name=name)
     comparison.write(record(tmp_path, lambda *_: 0.2, dataset=kwai, asked=("table2",)))
     assert found(tmp_path, what="value").empty
     assert "values cannot be compared" in (tmp_path / "comparison.md").read_text(encoding="utf-8")
