@@ -15,7 +15,7 @@ from benchmark.datasets import Dataset
 from benchmark.datasets.reading import readable
 from benchmark.evaluation import MIN_ROWS
 from benchmark.intents import titles
-from benchmark.splits import Split
+from benchmark.splits import Split, interactions_of
 from benchmark.writing import StoreError, write_atomic
 from models.errors import UsageError
 from models.interactions import Interactions, UserItems
@@ -79,13 +79,7 @@ def excluded(dataset: Dataset, parts: Split, which: str) -> Interactions | None:
         return None
     if which == "known":
         return parts.train.union(parts.validation)
-    pairs = Interactions(
-        torch.from_numpy(dataset.users),
-        torch.from_numpy(dataset.items),
-        dataset.num_users,
-        dataset.num_items,
-    )
-    return pairs.to(parts.train.device)
+    return interactions_of(dataset).to(parts.train.device)
 
 
 def batched(users: Tensor) -> Sequence[Tensor]:

@@ -79,16 +79,20 @@ def split(
             f"every part needs one: use a larger data set"
         )
 
-    def part(label: int) -> Interactions:
-        chosen = labels == label
-        return Interactions(
-            torch.from_numpy(dataset.users[chosen]),
-            torch.from_numpy(dataset.items[chosen]),
-            dataset.num_users,
-            dataset.num_items,
-        )
+    train, validation, test = (interactions_of(dataset, labels == part) for part in range(LEFT_OUT))
+    return Split(train.with_features(features), validation, test)
 
-    return Split(part(TRAIN).with_features(features), part(VALIDATION), part(TEST))
+
+def interactions_of(
+    dataset: Dataset, chosen: NDArray[np.bool_] | slice = slice(None)
+) -> Interactions:
+    """The chosen pairs of a data set, all by default, without features."""
+    return Interactions(
+        torch.from_numpy(dataset.users[chosen]),
+        torch.from_numpy(dataset.items[chosen]),
+        dataset.num_users,
+        dataset.num_items,
+    )
 
 
 def seed_of(stored: str) -> int:

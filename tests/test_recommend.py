@@ -15,7 +15,7 @@ from planted import ITEMS, USERS, Bench
 from benchmark.datasets import Dataset, load
 from benchmark.recommend import main, parser, shown
 from benchmark.recommendations import excluded, harmless, write
-from benchmark.splits import Split, split
+from benchmark.splits import Split, interactions_of, split
 from benchmark.store import Store
 from models.interactions import Interactions
 from models.registry import discover
@@ -113,16 +113,12 @@ def test_items_in_no_part_are_left_out() -> None:
     everything = {(str(number), str(number)) for number in range(30)}
     labels = np.zeros(30, dtype=np.int8)
     labels[:4] = 1, 2, 3, 3
-    pairs_of = [
-        Interactions(torch.from_numpy(data.users[labels == part]),
-                     torch.from_numpy(data.items[labels == part]), 30, 30)
-        for part in range(3)
-    ]  # fmt: skip
+    parts = Split(*(interactions_of(data, labels == part) for part in range(3)))
     for which, missing in (("seen", 0), ("known", 3)):
-        left_out = excluded(data, Split(*pairs_of), which)
+        left_out = excluded(data, parts, which)
         assert left_out is not None
         assert len(everything - had(left_out)) == missing
-    assert excluded(data, Split(*pairs_of), "nothing") is None
+    assert excluded(data, parts, "nothing") is None
 
 
 def test_a_model_is_trained_once_and_then_loaded(
