@@ -109,7 +109,8 @@ def work(tuner: Tuner, variants: Sequence[Variant]) -> int:
     """Take part in the studies, one after the other.
 
     Returns:
-        The number of studies that came to nothing, or that a crash ended here.
+        The number of studies that came to nothing, or that a crash ended here; models that refuse
+        the data are left out.
     """
     from benchmark.machine import explained
     from benchmark.writing import StoreError

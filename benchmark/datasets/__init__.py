@@ -80,7 +80,7 @@ def folder_of(dataset: Dataset, data_root: Path | None) -> Path:
     Raises:
         UsageError: If it is no folder of the data root.
     """
-    if dataset.name == EMBEDDED or dataset.name in MADE_UP:
+    if dataset.name in RESERVED:
         raise UsageError(
             f"data set '{dataset.name}' is no folder, and comes with the features it has; "
             f"give the name of a folder of the data root"

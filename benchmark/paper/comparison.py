@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from benchmark.datasets.synthetic import MADE_UP
+from benchmark.datasets import MADE_UP
 from benchmark.outputs.significance import statistics
 from benchmark.outputs.tables import of_experiment
 from benchmark.paper.claims import CLAIMS, SMOOTHER, Claim
@@ -68,10 +68,9 @@ def everything(record: Record) -> dict[str, Measured]:
     found = {}
     for name in (*PLACES, "figure3"):
         experiment = record.experiment(name)
-        if experiment is not None and len(record.runs):
+        if experiment is not None and len(record.done):
             ks = [k for k in record.ks if k in KS] if name == "table2" else [record.k]
-            runs = of_experiment(experiment, record.runs)
-            ours = measured(experiment, runs[runs["status"] == "ok"], ks)
+            ours = measured(experiment, of_experiment(experiment, record.done), ks)
             if not ours.mean.empty:
                 found[name] = ours
     return found

@@ -97,7 +97,7 @@ def measured(experiment: Experiment, runs: pd.DataFrame, ks: Sequence[int]) -> M
     mean, sd, seeds = {}, {}, dict[str, int]()
     for place, variant in experiment.cells:
         name = paper_name(experiment.name, place, variant)
-        rows = runs[runs["variant"] == variant.label] if len(runs) else runs
+        rows = runs[runs["variant"] == variant.label]
         if name is not None and len(rows):
             mean[name] = {metric: rows[here].mean() for metric, here in names.items()}
             sd[name] = {metric: rows[here].std(ddof=1) for metric, here in names.items()}
