@@ -191,14 +191,18 @@ def table4(huign: Variant, modalities: Sequence[str]) -> Experiment:
 def figure3(huign: Variant) -> Experiment:
     """The two losses against the density of the item graph."""
     cells = []
-    for name, weights in ABLATIONS.items():
+    for name in ABLATIONS:
         for least in MIN_CO_USERS:
             place = {"variant": name, "min_co_users": least}
             default = name == "HUIGN" and least == 5
-            fixed = {**weights, "min_co_users": least}
-            variant = Variant(f"{name} >={least}", "huign", fixed, huign)
-            cells.append((place, huign if default else variant))
+            cells.append((place, huign if default else of_figure3(name, least, huign)))
     return Experiment("figure3", "Losses and density of the item graph", cells)
+
+
+def of_figure3(name: str, least: int, huign: Variant) -> Variant:
+    """HUIGN with some of its losses, on an item graph of some density."""
+    fixed = {**ABLATIONS[name], "min_co_users": least}
+    return Variant(f"{name} >={least}", "huign", fixed, huign)
 
 
 def figure4(huign: Variant) -> Experiment:
@@ -208,11 +212,14 @@ def figure4(huign: Variant) -> Experiment:
 
 def ablation(huign: Variant) -> Experiment:
     """HUIGN without its parts, and with other choices than the paper's."""
-    bare = Variant("HUIGN-C-I >=5", "huign", {**ABLATIONS["HUIGN-C-I"], "min_co_users": 5}, huign)
+    sparser = of_figure3("HUIGN-I", 8, huign)
+    flat = Variant(f"{sparser.label} 32", "huign", {**sparser.fixed, "levels": (32,)}, huign)
     cells = [
         ({"form": "as published"}, huign),
         ({"form": "no intents (BPR-MF)"}, without_intents(huign)),
-        ({"form": "no losses"}, bare),  # of Figure 3
+        ({"form": "no losses"}, of_figure3("HUIGN-C-I", 5, huign)),
+        ({"form": "no independence loss, 8 common users"}, sparser),
+        ({"form": "no independence loss, 8 common users, one level"}, flat),
     ]
     for form, fixed in CHOICES.items():
         cells.append(({"form": form}, Variant(f"HUIGN, {form}", "huign", fixed, huign)))
