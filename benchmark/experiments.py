@@ -218,8 +218,8 @@ def ablation(huign: Variant) -> Experiment:
         ({"form": "as published"}, huign),
         ({"form": "no intents (BPR-MF)"}, without_intents(huign)),
         ({"form": "no losses"}, of_figure3("HUIGN-C-I", 5, huign)),
-        ({"form": "no independence loss, 8 common users"}, sparser),
-        ({"form": "no independence loss, 8 common users, one level"}, flat),
+        ({"form": "HUIGN-I, 8 common users"}, sparser),
+        ({"form": "HUIGN-I, 8 common users, one level"}, flat),
     ]
     for form, fixed in CHOICES.items():
         cells.append(({"form": form}, Variant(f"HUIGN, {form}", "huign", fixed, huign)))

@@ -76,7 +76,7 @@ def test_the_default_is_one_variant_in_all_experiments_and_the_rest_take_its_tun
 def test_the_ablation_takes_away_or_changes_one_thing_and_shares_its_runs() -> None:
     found = {place["form"]: variant for place, variant in ablation(HUIGN).cells}
     assert found["as published"] == HUIGN
-    for form in ("no losses", "no independence loss, 8 common users"):
+    for form in ("no losses", "HUIGN-I, 8 common users"):
         assert found[form] in [variant for _, variant in figure3(HUIGN).cells]
     hierarchy = experiments(["huign"], ["image"], [32, 8, 4])[-1]
     assert found["no intents (BPR-MF)"] in [variant for _, variant in hierarchy.cells]

@@ -36,6 +36,7 @@ READING = (
     "all forms. Users' values are means over the seeds; the models are taken as trained. Intents "
     "vary: the standard deviation over items of their share in an intent, in percent of the mean "
     "share, by level, mean over modalities, at the epoch that was kept; 0 if all items look alike. "
+    "HUIGN-I is without its independence loss; its common users are those of connected items. "
     "Hyper-parameters as tuned for HUIGN as published."
 )
 
