@@ -13,7 +13,7 @@ from scipy.stats import ttest_rel
 from small_record import closed, small_record, table_lines
 
 from benchmark.command import discover_models
-from benchmark.experiments import Variant, ablation
+from benchmark.experiments import CHOICES, Variant, ablation
 from benchmark.outputs.ablation import verdicts, write
 from benchmark.outputs.layout import two_digits
 from benchmark.outputs.significance import TESTED, Array, holm
@@ -21,7 +21,10 @@ from benchmark.redrawing import redraw
 from benchmark.store import Store
 
 CALL = ("--models", "huign", "--dataset", "toy", "--experiments", "ablation", "--seeds", "2")
-FORMS = [str(place["form"]) for place, _ in ablation(Variant("HUIGN", "huign")).cells]
+FORMS = [
+    "as published", "no intents (BPR-MF)", "no losses",
+    "HUIGN-I, 8 common users", "HUIGN-I, 8 common users, one level", *CHOICES,
+]  # fmt: skip
 VARYING = [f"varying@{level}" for level in (1, 2, 3)]
 
 
