@@ -20,7 +20,8 @@ def test_tables_have_frames_headings_and_aligned_numbers() -> None:
         ("0.25", True), ("-3.1 %", True), ("\u22123.1 %", True), ("\u2014", True),
         ("+1.2e-05", True), ("<u>0.2</u><sup>**</sup>", True),
         ("0.24 [0.23, 0.25]", True), ("0.5115 (+86.58 %)", True), ("1,682", True),
-        ("< 0.001", True), ("EASE", False), ("", False), ("\u2013", False), ("7 of 9", False),
+        ("< 0.001", True), ("&lt; 0.001", True), (r"+0.01 \[-0.02, +0.03\]", True),
+        ("EASE", False), ("", False), ("\u2013", False), ("7 of 9", False),
     ],
 )  # fmt: skip
 def test_what_counts_as_a_number(cell: str, number: bool) -> None:

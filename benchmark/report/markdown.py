@@ -12,7 +12,7 @@ from benchmark.outputs.layout import MINUS, NOTHING
 # no HTML: what a title or a label holds is shown as it is; no pictures: the page embeds its own
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 STYLES = re.compile(r"&lt;(/?)(u|sup)&gt;")
-NUMBER = re.compile(rf"{NOTHING}|(?=.*\d)(</?(u|sup)>|p =|[-+±<\d.,%()\[\]*†\se{MINUS}])+")
+NUMBER = re.compile(rf"{NOTHING}|(?=.*\d)(</?(u|sup)>|p =|&lt;|[-+±<\d.,%()\[\]\\*†\se{MINUS}])+")
 TABLE = '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
 
 
