@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.datasets import Dataset
-from benchmark.experiments import Experiment
+from benchmark.experiments import Experiment, paper_first
 from benchmark.store import Store
 
 
@@ -52,8 +52,15 @@ class Record:
 
     @cached_property
     def overall(self) -> pd.DataFrame:
-        """The runs of Table 2, failed ones included: every model as it is, no variant of it."""
-        return self.runs[self.runs["tuned_as"] == ""] if len(self.runs) else self.runs
+        """The runs of Table 2, failed ones included: every model as it is, no variant of it.
+
+        The paper's models in its order, then the others by name, whoever was asked for.
+        """
+        if self.runs.empty:
+            return self.runs
+        runs = self.runs[self.runs["tuned_as"] == ""]
+        order = paper_first(sorted(set(runs["model"])))
+        return runs.iloc[pd.Categorical(runs["model"], order).codes.argsort(kind="stable")]
 
     @cached_property
     def trials(self) -> pd.DataFrame:

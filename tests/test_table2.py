@@ -49,6 +49,14 @@ def test_anchors_stand_apart(tmp_path: Path) -> None:
     assert table_lines(tex, "metric") == [heading]
 
 
+def test_the_order_is_the_same_whoever_was_asked_for(tmp_path: Path) -> None:
+    rows = [run(name, 0.1) for name in ("Popularity", "HUIGN", "EASE", "VBPR")]
+    for number, asked in enumerate(([], ["Popularity"], ["EASE", "HUIGN"])):
+        experiments = [Experiment("table2", "", [({}, Variant(n, n.lower())) for n in asked])]
+        record = small_record(tmp_path / str(number), rows, experiments)
+        assert list(record.overall["variant"]) == ["VBPR", "HUIGN", "EASE", "Popularity"]
+
+
 def test_all_cut_offs_in_the_papers_layout(tmp_path: Path) -> None:
     _, text, tex = written(tmp_path, *all_four())
     expected = ["0.2000", "0.3000", "<u>0.3600</u>", "+20.00 %"]
@@ -161,7 +169,7 @@ def test_unequal_budgets_are_named(tmp_path: Path) -> None:
     record = small_record(tmp_path, rows, trials=trials)
     assert budgets(record.overall, record.trials) == (
         f"{EQUAL}, except 4 trials of at most 40 epochs a stage, patience 10 for CB2CF; "
-        "1 trial for EASE; 4 trials of at most 80 epochs, patience 5 for NGCF; "
+        "4 trials of at most 80 epochs, patience 5 for NGCF; 1 trial for EASE; "
         "nothing to tune for Popularity."
     )
     write_table2(record, NO_MARKS)
