@@ -66,8 +66,7 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
         "--deterministic", action="store_true",
         help="same results in every run on a GPU, too: a model that needs an operation torch has "
         "no deterministic form of fails with a row that says so; what is stored is not repeated "
-        "(on a CPU results are the same without, and an epoch takes up to 11 %% longer; on a GPU "
-        "the cost was not measured)",
+        "(on a CPU results are the same without it, in less time)",
     )  # fmt: skip
 
 
