@@ -148,8 +148,9 @@ def trainer_of(variant: Variant, task: Task, tuner: Callable[[tuple[str, ...]], 
     trainer = tuner(deciding(task.switches(variant)))
     if variant.damage is None:
         return trainer
-    # what was trained last was on other data
-    return replace(trainer, train=remaining(task.parts.train, variant.damage), latest={})
+    # what was trained before was on other data
+    left = remaining(task.parts.train, variant.damage)
+    return replace(trainer, train=left, latest={}, winners={})
 
 
 def run_variant(
@@ -276,7 +277,7 @@ def train_and_test(
         },
     )
     task.store.reuse(run_id, task.row, row["study"])  # the newest, also if it was repeated
-    tuner.checkpoint(run_id).remove()
+    tuner.clear(model, run_id)
     k = task.record.k
     return (
         f"{variant.label}, seed {seed}: test recall@{k} {evaluation.means[f'recall@{k}']:.4f}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,6 +94,8 @@ class Tuner:
         trials: Of each study that the sampler proposes for; ``None`` for as many as its grid has.
         latest: The model trained last, by what determines it, so that nothing is trained twice
             in a row.
+        winners: What the trainings of the studies' best trials are called, by what determines
+            their models, so that these are not trained twice if another process trained them.
     """
 
     train: Interactions
@@ -105,6 +108,7 @@ class Tuner:
     sampler: str = "grid"
     trials: int | None = None
     latest: dict[tuple[str, Evaluator, int], Fitted] = field(default_factory=dict)
+    winners: dict[tuple[str, Evaluator, int], str] = field(default_factory=dict)
 
     def fixed(self, variant: Variant) -> dict[str, Any]:
         """The hyper-parameters of a variant that are not tuned."""
@@ -166,13 +170,22 @@ class Tuner:
         epochs = len(model.history)
         here = len(scores) - len(before)
         seconds += sum(row["seconds"] for row in model.history[: epochs - here])
-        return Fitted(model, score_of(model), epochs, seconds, memory.read())
+        peak = memory.read() if here else math.nan  # it was another process that trained
+        return Fitted(model, score_of(model), epochs, seconds, peak)
 
     def trained(self, what: str, model: Recommender, training: str) -> Fitted:
-        """As :meth:`fit`, or the same model once more if it is the one trained last."""
+        """As :meth:`fit`, or the same model once more if it is the one trained last.
+
+        The best trial's training is gone on from its last checkpoint, shortly before its end.
+        """
         if (ready := self.latest.get(self.key(model))) is not None:
             return ready
-        return self.remember(self.fit(what, model, training))
+        return self.remember(self.fit(what, model, self.winners.get(self.key(model), training)))
+
+    def clear(self, model: Recommender, training: str) -> None:
+        """What was :meth:`trained` is stored: nobody needs to go on with it."""
+        for name in {training, self.winners.get(self.key(model), training)}:
+            self.checkpoint(name).remove()
 
     def remember(self, fitted: Fitted) -> Fitted:
         """Let it be the one trained last."""
@@ -213,9 +226,12 @@ class Tuner:
         if not values:
             raise DivergedError(f"all {len(search.cells)} trials of '{variant.label}' diverged")
         winner = max(sorted(values), key=lambda cell: values[cell])
+        params = search.params_of(recorded[winner])
+        model = create(variant.model, **self.fixed(variant), **params)
+        self.winners[self.key(model)] = trial_name(search, model)
         if winner in best:
             self.remember(best[winner])
-        return Tuned(search.params_of(recorded[winner]), search.study)
+        return Tuned(params, search.study)
 
     def search(self, variant: Variant) -> Search | None:
         """What a variant's study is to try; ``None`` for a model with nothing to tune."""
@@ -286,7 +302,7 @@ class Tuner:
 
         try:
             model = create(variant.model, **self.fixed(variant), **search.suggest(trial))
-            training = f"{search.study}-{digest(**model.params())}"
+            training = trial_name(search, model)
             fitted = self.fit(what, model, training, trial)
         except optuna.TrialPruned:
             ended(TrialState.PRUNED)
@@ -305,7 +321,24 @@ class Tuner:
             if all(fitted.validation > other.validation for other in best.values()):
                 best.clear()
                 best[cell] = fitted
+            self.keep(variant, search, model, fitted.validation)
+            return
         self.checkpoint(training).remove()
+
+    def keep(self, variant: Variant, search: Search, model: Recommender, score: float) -> None:
+        """Of the best trial so far the checkpoint stays, for the run with what the study finds."""
+        rows = [row for row in self.recorded(search).values() if row["state"] == "complete"]
+        if not rows:
+            return
+        best = max(rows, key=lambda row: float(row["value"]))
+        if float(best["value"]) < score:
+            model = create(variant.model, **self.fixed(variant), **search.params_of(best))
+        self.checkpoint(trial_name(search, model)).remove()
+
+
+def trial_name(search: Search, model: Recommender) -> str:
+    """What the training of a model is called as a trial."""
+    return f"{search.study}-{digest(**model.params())}"
 
 
 def study_name(variant: Variant, search: Search) -> str:

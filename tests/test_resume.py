@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 from killed import outcome
 from planted import Bench, small_bench
 
-from benchmark import store, tuning
+from benchmark import store, tune, tuning
+from benchmark.presets import PRESETS
 from benchmark.store import Store
 from models.checkpoint import Checkpoint
 
@@ -67,10 +69,31 @@ def test_no_epoch_is_trained_twice(
             break
         assert code == 130
     assert len(trained) == len(set(trained))
-    assert set(trained) >= set(epochs)  # and those of seed 0: the best trial's model was forgotten
+    assert set(trained) == set(epochs)  # none of seed 0: the best trials' checkpoints were kept
     assert outcome(bench, ["table2"]) == outcome(complete, ["table2"])
     assert "goes on after epoch" in capsys.readouterr().err
     assert list((bench.results / "toy" / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize("rates", [(1e-2, 5e-2), (5e-2, 1e-2)])
+def test_what_a_worker_trained_last_is_not_trained_again(
+    rates: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, saved = small_bench(tmp_path, monkeypatch), saving(monkeypatch)
+    grid = {"learning_rate": rates, "reg": (1e-4,)}
+    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], grid=grid))
+    asked = ("--models", "bpr_mf", "--dataset", "toy")
+    assert tune.main(bench.arguments("--worker", *asked)) == 0
+    epochs = len(saved)
+    [path] = (bench.results / "toy" / "checkpoints").iterdir()
+    assert bench.run(*asked) == 0
+    assert len(saved) == epochs
+    assert not path.exists()
+    [row] = bench.rows("toy")
+    trials = {each["learning_rate"]: each["value"] for each in bench.rows("toy", "trials")}
+    assert len(trials) == 2
+    assert row["validation_recall@10"] == max(trials.values(), key=float)
+    assert (row["epochs"], row["peak_memory_mib"]) == ("3", "")  # the memory of no training
 
 
 def test_the_time_before_counts(

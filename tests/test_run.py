@@ -97,7 +97,7 @@ def test_table_and_manifest_tell_the_rows(bench: Bench) -> None:
     bench.run("--models", *MODELS, "--dataset", "toy", "--seeds", "2", "--ks", "10", "3")
     folder, rows = bench.results / "toy", bench.rows("toy")
     table = pd.read_csv(folder / "table2.csv", index_col="metric")
-    assert list(table.columns) == ["VBPR", "Popularity", "BPR-MF", "improvement_percent"]
+    assert list(table.columns) == ["VBPR", "BPR-MF", "Popularity", "improvement_percent"]
     assert list(table.index[:2]) == ["precision@3", "precision@10"]
     for label, metric in itertools.product(("VBPR", "Popularity", "BPR-MF"), table.index):
         values = [float(row[metric]) for row in rows if row["variant"] == label]
