@@ -93,3 +93,9 @@ def test_what_limits_the_numbers_is_said(tmp_path: Path) -> None:
     for part in ("on the test data", "“quick”", "One seed", "23.5 %", "2 commits",
                  "uncommitted changes", "several devices"):  # fmt: skip
         assert part in text
+
+
+def test_a_share_that_rounds_to_nothing_is_not_told(tmp_path: Path) -> None:
+    stored = small_record(tmp_path, [run("HUIGN", 0.2)])
+    stored.store.save_history("HUIGN-0", [{"epoch": 1, "isolated_items": 1 / 3260}])
+    assert not [each for each in caveats(stored) if "no neighbour" in each]

@@ -91,7 +91,7 @@ def caveats(record: Record) -> list[str]:
     if seeds(record) == 1:
         found.append("One seed per model: nothing is known about the spread between trainings.")
     isolated = isolated_items(record)
-    if round(isolated, 3):  # not 0.0 %
+    if isolated is not None and round(isolated, 3):  # else 0.0 %
         found.append(
             f"{100 * isolated:.1f} % of the items have no neighbour in HUIGN's item graph, "
             "which therefore says nothing about them."
