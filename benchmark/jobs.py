@@ -58,6 +58,7 @@ def run_at_once(
     lost: Callable[[Variant, str], str],
     reporter: Reporter,
     settled: Iterable[str],
+    claimed: Callable[[str], bool],
 ) -> list[str]:
     """Run variants in up to ``jobs`` processes, those first that others are tuned by.
 
@@ -69,6 +70,7 @@ def run_at_once(
         lost: Told of a variant whose process died, and how it ended; returns a line about it.
         reporter: Shows the progress of all of them.
         settled: Labels of the variants whose studies are complete.
+        claimed: Whether somebody runs the variant of that label at the moment.
 
     Returns:
         A line for each variant that failed.
@@ -84,7 +86,9 @@ def run_at_once(
     try:
         while waiting or running:
             for worker in workers:
-                if worker not in running and (variant := take(waiting, running.values(), settled)):
+                if worker in running:
+                    continue
+                if variant := take(waiting, running.values(), settled, claimed):
                     running[worker] = variant
                     worker.give(variant)
             ready = wait([worker.connection for worker in running])
@@ -107,14 +111,24 @@ def study(variant: Variant) -> str:
 
 
 def take(
-    waiting: list[Variant], running: Iterable[Variant], settled: Container[str]
+    waiting: list[Variant],
+    running: Iterable[Variant],
+    settled: Container[str],
+    claimed: Callable[[str], bool],
 ) -> Variant | None:
-    """The first variant whose study is settled or nobody's, so that each runs in one process."""
+    """The next variant to run, removed from those waiting.
+
+    Its study is settled or nobody's here, so that each runs in one process. What another command
+    is running comes last, so that several commands share the work.
+    """
     busy = [study(variant) for variant in running]
-    for place, variant in enumerate(waiting):
-        if study(variant) in settled or study(variant) not in busy:
-            return waiting.pop(place)
-    return None
+    ready = [each for each in waiting if study(each) in settled or study(each) not in busy]
+    if not ready:
+        return None
+    free = (v for v in ready if not any(map(claimed, {v.label, study(v)})))
+    variant = next(free, ready[0])
+    waiting.remove(variant)
+    return variant
 
 
 class Worker:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from benchmark import repair
 from benchmark.evaluation import Evaluation
@@ -117,6 +117,14 @@ class Store:
         except OSError as error:
             raise unusable(path, error) from error
         return FileLock(path)
+
+    def claimed(self, name: str) -> bool:
+        """Whether somebody holds the claim at the moment."""
+        try:
+            with self.claim(name).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

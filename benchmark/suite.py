@@ -20,7 +20,7 @@ from benchmark.damage import damaged, remaining
 from benchmark.experiments import PROPOSED, Variant
 from benchmark.exposure import exposure_metrics
 from benchmark.identity import closed, common, identified, made, seeds_of
-from benchmark.jobs import run_at_once, settle_threads, study
+from benchmark.jobs import run_at_once, settle_threads, study, take
 from benchmark.machine import commit, device_name, explained, versions
 from benchmark.outputs.writers import write_outputs
 from benchmark.progress import Reporter
@@ -79,14 +79,16 @@ def run_suite(
                 if fitting < jobs:
                     reporter.line(f"only {fitting} of --jobs {jobs} fit into the memory there is")
                     jobs = fitting
-            run = runner(task, reporter)
-            for variant in here:
-                failures += run(variant)
+            run, waiting = runner(task, reporter), list(here)
+            while chosen := take(waiting, (), (), task.store.claimed):
+                failures += run(chosen)
             if elsewhere:
                 prepare = partial(runner, portable(task))
                 lost = partial(without_result, task, reporter, "failed")
                 settled = {study(variant) for variant in here}
-                failures += run_at_once(elsewhere, jobs, prepare, folders, lost, reporter, settled)
+                failures += run_at_once(
+                    elsewhere, jobs, prepare, folders, lost, reporter, settled, task.store.claimed
+                )
     except KeyboardInterrupt:
         console.print("stopping; what is stored is drawn first, Ctrl-C again leaves that out")
         raise

@@ -83,21 +83,30 @@ def variants(*labels: str) -> list[Variant]:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "running", "settled", "taken"),
+    ("waiting", "running", "settled", "claimed", "taken"),
     [
-        (["a", "b"], [], [], "a"),
-        (["c<a", "b"], ["a"], [], "b"),
-        (["c<a"], ["a"], [], None),
-        (["c<a"], ["a"], ["a"], "c"),
-        (["d<a", "e<b"], ["c<a"], [], "e"),  # "a" itself is not to be run: "c" tunes for it
-        (["d<a"], ["c<a"], ["a"], "d"),
+        (["a", "b"], [], [], [], "a"),
+        (["c<a", "b"], ["a"], [], [], "b"),
+        (["c<a"], ["a"], [], [], None),
+        (["c<a"], ["a"], ["a"], [], "c"),
+        (["d<a", "e<b"], ["c<a"], [], [], "e"),  # "a" itself is not to be run: "c" tunes for it
+        (["d<a"], ["c<a"], ["a"], [], "d"),
+        (["a", "b"], [], [], ["a"], "b"),  # another command runs "a"
+        (["c<a", "b"], [], [], ["a"], "b"),  # or its study, that "c" needs
+        (["c<a", "b"], [], [], ["c"], "b"),
+        (["a", "c<a"], [], [], ["a"], "a"),  # there is nothing but to wait
+        (["a", "b"], ["c<b"], [], ["a"], "a"),
     ],
 )
 def test_no_study_is_run_by_two(
-    waiting: list[str], running: list[str], settled: list[str], taken: str | None
+    waiting: list[str],
+    running: list[str],
+    settled: list[str],
+    claimed: list[str],
+    taken: str | None,
 ) -> None:
     left = variants(*waiting)
-    chosen = take(left, variants(*running), settled)
+    chosen = take(left, variants(*running), settled, claimed.__contains__)
     assert (chosen and chosen.label) == taken
     assert len(left) == len(waiting) - (taken is not None)
     assert [study(each) for each in variants("a", "b<a")] == ["a", "a"]

@@ -205,7 +205,7 @@ def test_other_processes_get_only_what_is_left(
     given = []
 
     def run_at_once(variants: list[Variant], *more: object) -> list[str]:
-        given.append(([variant.label for variant in variants], more[-1]))
+        given.append(([variant.label for variant in variants], more[-2]))
         return []
 
     monkeypatch.setattr("benchmark.suite.run_at_once", run_at_once)
@@ -226,7 +226,7 @@ def test_what_an_experiment_lacks_is_told(bench: Bench, capsys: pytest.CaptureFi
     assert "left out" not in capsys.readouterr().err
 
 
-def test_who_waits_for_another_process_says_so(
+def test_what_another_process_runs_comes_last(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = Store(bench.results / "toy").claim("Popularity")
@@ -234,14 +234,17 @@ def test_who_waits_for_another_process_says_so(
 
     def start(_: Reporter, what: str, epochs: int | None) -> None:
         said.append(what)
-        claim.release()
+        if "waiting" in what:
+            claim.release()
 
     monkeypatch.setattr(Reporter, "start", start)
     with claim:
-        assert bench.run("--models", "popularity", "--dataset", "toy") == 0
-    assert said == [
-        "Popularity: waiting for another process that runs it", "Popularity, seed 0",
-    ]  # fmt: skip
+        assert bench.run("--models", "popularity", "ease", "--dataset", "toy") == 0
+    *before, waiting, after = said
+    assert before
+    assert all(each.startswith("EASE, trial") for each in before)
+    assert waiting == "Popularity: waiting for another process that runs it"
+    assert after == "Popularity, seed 0"
 
 
 def test_seeds_only_where_something_is_random(bench: Bench) -> None:
