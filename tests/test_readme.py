@@ -53,16 +53,42 @@ def test_the_pages_have_links_and_commands() -> None:
     assert len(COMMANDS) >= 5
 
 
+def shown(values: pd.Series[float]) -> str:
+    """A mean, and its deviation over seeds where there are several, as the pages print it."""
+    told = [values.mean(), *([values.std()] if len(values) > 1 else [])]
+    return " ± ".join(f"{value:.4f}".lstrip("0") for value in told)
+
+
+def runs_of(folder: str, configuration: str) -> pd.DataFrame:
+    runs = pd.read_csv(ROOT / "results" / folder / "runs.csv")
+    return runs[runs["run_id"].str.startswith(f"{configuration}-")]
+
+
 def test_numbers_of_the_readme_are_those_of_the_runs_it_names() -> None:
     """A row: a model, recall@10 and NDCG@10 with their deviations over seeds, and the runs."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     number = r"(\.\d{4}(?: ± \.\d{4})?)"
     rows = re.findall(rf"^\| ([^|]+) \| {number} \| {number} \| `(\w{{12}})` \|$", text, re.M)
     assert len(rows) > 10
-    runs = pd.read_csv(ROOT / "results" / "movielens-100k" / "runs.csv")
-    for model, *told, configuration in rows:
-        mine = runs[runs["run_id"].str.startswith(f"{configuration}-")]
+    for model, recall, ndcg, configuration in rows:
+        mine = runs_of("movielens-100k", configuration)
         assert set(mine["variant"]) == {model}
-        for metric, shown in zip(("recall@10", "ndcg@10"), told, strict=True):
-            values = [mine[metric].mean(), *([mine[metric].std()] if len(mine) > 1 else [])]
-            assert shown == " ± ".join(f"{value:.4f}".lstrip("0") for value in values)
+        assert [recall, ndcg] == [shown(mine["recall@10"]), shown(mine["ndcg@10"])]
+
+
+def test_numbers_of_the_record_are_those_of_the_runs_it_names() -> None:
+    """A row: a model, and for every data set recall@10 with its deviation, and the runs."""
+    text = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    header, _, *rows = text[text.index("| recall@10 |") :].partition("\n\n")[0].splitlines()
+    folders = re.findall(r"\(([\w-]+)/table2\.md\)", header)
+    cells = 0
+    for row in rows:
+        model, *told = row.strip("| ").split(" | ")
+        for folder, cell in zip(folders, told, strict=True):
+            if cell != "not run":
+                number, configuration = cell.rstrip("`").split(" `")
+                mine = runs_of(folder, configuration)
+                assert set(mine["variant"]) == {model}
+                assert number == shown(mine["recall@10"])
+                cells += 1
+    assert cells > 40
