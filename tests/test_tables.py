@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -184,6 +186,15 @@ def test_the_caption_says_what_the_numbers_are() -> None:
 def test_the_caption_names_seeds_and_split(told: dict[str, str], expected: str) -> None:
     rows = [{**run("VBPR", 0.2, seed), **told} for seed in (0, 1)] + [run("EASE", 0.1)]
     assert expected in tables.caption(pd.DataFrame(rows))
+
+
+def test_the_caption_says_where_models_have_fewer_seeds() -> None:
+    def trained(variant: str, seed: int) -> dict[str, Any]:
+        return run(variant, 0.1, seed, params=json.dumps({"seed": seed}))
+
+    rows = [trained("VBPR", seed) for seed in range(5)] + [trained("NGCF", 0), run("EASE", 0.1)]
+    assert "over 1 to 5 seeds of" in tables.caption(pd.DataFrame(rows))
+    assert "over 5 seeds of" in tables.caption(pd.DataFrame(rows[:5] + rows[6:]))
 
 
 def test_the_caption_of_rows_older_than_some_columns() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -199,7 +200,11 @@ def varied(told: Mapping[str, str]) -> str:
 def caption(runs: pd.DataFrame) -> str:
     """What the numbers are: data, split, features, budget, protocol and seeds."""
     told = {**SINCE_THEN, **runs.iloc[0]}
-    seeds = max(runs[runs["status"] == "ok"].groupby("variant")["seed"].nunique(), default=0)
+    done = runs[runs["status"] == "ok"]
+    counts = done.groupby("variant")["seed"].nunique()
+    most = max(counts, default=0)
+    least = min((counts[variant] for variant in depending_on_seed(done)), default=most)
+    seeds = f"{least} to {most}" if least < most else str(most)
     precision = told["matmul_precision"] or EXACT
     rough = "" if precision == EXACT else f", {precision} precision"
     over = f"mean ± standard deviation over {seeds} seeds of {varied(told)}"
@@ -207,8 +212,15 @@ def caption(runs: pd.DataFrame) -> str:
         f"Test data of {told['dataset']} (fingerprint {told['data_fingerprint']}), split "
         f"{split(told)}; features {told['modalities']}, scaling {told['feature_scaling']}; preset "
         f"{told['preset']}, protocol {told['evaluation_protocol']}{rough}; "
-        f"{over if seeds > 1 else f'{seeds} seed' + 's' * (seeds == 0)}."
+        f"{over if most > 1 else f'{most} seed' + 's' * (most == 0)}."
     )
+
+
+def depending_on_seed(runs: pd.DataFrame) -> set[str]:
+    """The variants that come out otherwise with another seed, as far as they were trained."""
+    done = runs[runs["status"] == "ok"]
+    drawn = ["seed" in json.loads(params) for params in done.get("params", ())]
+    return set(done.loc[drawn, "variant"])
 
 
 def legend(runs: pd.DataFrame) -> str:

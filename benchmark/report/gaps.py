@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.experiments import PAPER_MODELS, Experiment, Variant, experiments
+from benchmark.outputs.tables import depending_on_seed
 from benchmark.planted_intents import planted, sizes
 from benchmark.presets import EXPERIMENTS, ON_REQUEST, PRESETS
 from benchmark.record import Record
@@ -67,10 +67,10 @@ def unfinished(record: Record, experiment: Experiment) -> list[Variant]:
     A variant that failed or was skipped is not among them: it was run, and said why it ended.
     """
     most, found, by_label = seeds(record), [], dict(iter(record.runs.groupby("variant")))
+    random = depending_on_seed(record.runs)
     for _, variant in experiment.cells:
         runs = by_label.get(variant.label, record.runs[:0])
-        random = any("seed" in json.loads(text) for text in runs.get("params", ()) if text)
-        if runs.empty or (random and runs["seed"].nunique() < most):
+        if runs.empty or (variant.label in random and runs["seed"].nunique() < most):
             found.append(variant)
     return found
 
