@@ -28,6 +28,9 @@ EXACT = "highest"
 MATMUL_PRECISION = (EXACT, "high", "medium")
 """How exact dense products are, as torch's ``set_float32_matmul_precision`` takes it."""
 
+NO_MODALITY = "none"
+"""What stands for the modalities of data without any."""
+
 FEATURE_SCALING = ("l2_row", "none", "zscore_col")
 """What :func:`benchmark.features.scale_features` offers."""
 

@@ -17,7 +17,7 @@ from benchmark.datasets import Dataset, load
 from benchmark.experiments import Experiment, experiments
 from benchmark.outputs.writers import FIGURES, TABLES, write_outputs
 from benchmark.planted_intents import planted, sizes
-from benchmark.presets import EXPERIMENTS, ON_REQUEST
+from benchmark.presets import EXPERIMENTS, NO_MODALITY, ON_REQUEST
 from benchmark.record import Record
 from benchmark.store import Store
 from benchmark.writing import StoreError, write_atomic
@@ -138,7 +138,7 @@ def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Recor
     told = dict(manifest["settings"])
     ks = told.pop("ks")
     told.pop("seeds")
-    modalities = [name for name in told["modalities"].split("+") if name != "none"]
+    modalities = [name for name in told["modalities"].split("+") if name != NO_MODALITY]
     identity, store = {**told, "ks": " ".join(map(str, ks))}, Store(folder)
 
     def possible(models: Iterable[str]) -> dict[str, Experiment]:

@@ -15,7 +15,7 @@ from benchmark.datasets import Dataset
 from benchmark.evaluation import validation_score
 from benchmark.experiments import Variant
 from benchmark.identity import identified
-from benchmark.presets import PRESETS, SPLIT_METHODS
+from benchmark.presets import NO_MODALITY, PRESETS, SPLIT_METHODS
 from benchmark.progress import Reporter
 from benchmark.protocols import deciding
 from benchmark.saved import is_saved, load, save
@@ -104,7 +104,9 @@ def task_of(row: Row, dataset: Dataset, results_root: Path, device: torch.device
             vary=value("vary"),
             protocol=value("evaluation_protocol"),
             device=device,
-            modalities=None if value("modalities") == "none" else value("modalities").split("+"),
+            modalities=None
+            if value("modalities") == NO_MODALITY
+            else value("modalities").split("+"),
             feature_scaling=value("feature_scaling"),
             split_method=value("split_method"),
             split_seed=seed_of(value("split_seed")),

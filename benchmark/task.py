@@ -16,7 +16,7 @@ from benchmark.evaluation import Evaluator
 from benchmark.experiments import NEEDS, Experiment, Variant, experiments
 from benchmark.features import scale_features, select_modalities
 from benchmark.planted_intents import planted, sizes
-from benchmark.presets import COLD_ITEMS, SPLIT_METHODS, Preset
+from benchmark.presets import COLD_ITEMS, NO_MODALITY, SPLIT_METHODS, Preset
 from benchmark.progress import Reporter
 from benchmark.protocols import LATE_EPOCHS, PROTOCOLS, SOFT_MASK
 from benchmark.record import Record
@@ -207,7 +207,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Task:
         "data_fingerprint": dataset.fingerprint,
         "split_method": settings.split_method,
         "split_seed": SHIPPED if shipped else str(settings.split_seed),
-        "modalities": "+".join(raw) or "none",
+        "modalities": "+".join(raw) or NO_MODALITY,
         "feature_scaling": settings.feature_scaling,
         "preset": settings.preset.name,
         "evaluation_protocol": settings.protocol,

@@ -785,6 +785,20 @@ def test_names_of_other_data_are_refused(name: str, tmp_path: Path) -> None:
         load(name, tmp_path)
 
 
+@pytest.mark.parametrize("method", ["per_user", "cold_items"])
+def test_names_of_results_of_a_split_are_refused(method: str, tmp_path: Path) -> None:
+    made(tmp_path, mmrec).replace(tmp_path / f"shop-{method}")
+    with pytest.raises(UsageError, match=f"'shop-{method}' is what results of .* rename the"):
+        load(f"shop-{method}", tmp_path)
+
+
+def test_a_modality_cannot_be_called_like_none_at_all(tmp_path: Path) -> None:
+    place = made(tmp_path, mmrec)
+    np.save(place / "none_feat.npy", FEATURES)
+    with pytest.raises(UsageError, match=r"none_feat\.npy: names a modality 'none'.* rename it"):
+        read(place)
+
+
 def test_every_type_of_number_survives_conversion(tmp_path: Path) -> None:
     place = made(tmp_path, mmrec)
     for name in ("float16", "float64", "int8", ">f4"):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark.datasets.keyed_features import item_folders, read_keyed
 from benchmark.datasets.reading import entries, read_matrix
+from benchmark.presets import NO_MODALITY
 from models.errors import UsageError
 
 Ids = NDArray[np.int64]
@@ -130,8 +131,12 @@ def _plain(stem: str) -> str:
 
 
 def check_name(modality: str, path: Path) -> None:
-    """Refuse a name that would lead elsewhere as the name of a file."""
+    """Refuse a name that would lead elsewhere as the name of a file, or be read as no modality."""
     if not re.fullmatch(r"\w[\w .-]{0,99}", modality):
         raise UsageError(
             f"{path}: names a modality {modality[:40]!r}; use letters, digits, '_', '-' and '.'"
+        )
+    if modality == NO_MODALITY:
+        raise UsageError(
+            f"{path}: names a modality '{modality}', which stands for none in results; rename it"
         )

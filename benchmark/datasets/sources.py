@@ -17,6 +17,7 @@ from benchmark.datasets.mmrec import read_mmrec
 from benchmark.datasets.movielens import NAME as EMBEDDED
 from benchmark.datasets.reading import entries
 from benchmark.datasets.synthetic import MADE_UP, SYNTHETIC
+from benchmark.presets import SPLIT_METHODS
 from models.errors import UsageError
 
 
@@ -108,6 +109,10 @@ def check_name(folder: Path) -> None:
     if name in RESERVED:
         raise UsageError(
             f"{folder}: '{name}' stands for data that come with the suite; rename the folder"
+        )
+    if name.endswith(tuple(f"-{method}" for method in SPLIT_METHODS[1:])):
+        raise UsageError(
+            f"{folder}: '{name}' is what results of a --split-method are called; rename the folder"
         )
 
 

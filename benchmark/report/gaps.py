@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmark.experiments import PAPER_MODELS, Experiment, Variant, experiments
 from benchmark.outputs.tables import depending_on_seed
 from benchmark.planted_intents import planted, sizes
-from benchmark.presets import EXPERIMENTS, ON_REQUEST, PRESETS
+from benchmark.presets import EXPERIMENTS, NO_MODALITY, ON_REQUEST, PRESETS
 from benchmark.record import Record
 from benchmark.run import parser
 from benchmark.splits import SHIPPED
@@ -39,7 +39,7 @@ class Gap:
 def gaps(record: Record) -> list[Gap]:
     """Every experiment that these data allow and that is not complete, those asked for first."""
     models = dict.fromkeys([*PAPER_MODELS, *record.overall["model"]])
-    modalities = [name for name in record.identity["modalities"].split("+") if name != "none"]
+    modalities = [name for name in record.identity["modalities"].split("+") if name != NO_MODALITY]
     allowed = experiments(models, modalities, sizes(planted(record.dataset)))
     possible = {each.name: each for each in allowed}
     if record.identity["evaluation_protocol"] != "corrected":
@@ -82,7 +82,7 @@ def command(record: Record, models: Iterable[str], experiment: str) -> str:
     """
     identity, preset = record.identity, record.identity["preset"]
     modalities = identity["modalities"].split("+")
-    all_of_them = set(modalities) == set(record.dataset.features) or modalities == ["none"]
+    all_of_them = set(modalities) == set(record.dataset.features) or modalities == [NO_MODALITY]
     shipped = identity["split_seed"] == SHIPPED
     defaults = vars(parser().parse_args([])) | {"seeds": PRESETS[preset].seeds}
     options = {
