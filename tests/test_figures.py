@@ -56,16 +56,19 @@ def test_one_model_alone(value: float, tmp_path: Path) -> None:
     assert (tmp_path / "table2.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize(
+    ("method", "tested"), [("interactions", "test data"), ("cold_items", "new items among all")]
+)
 def test_the_figure_names_data_axes_and_colours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, tested: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(figures, "save", lambda figure, *_: drawn.append(figure))
-    figures.write_table2(RUNS, 10, tmp_path)
+    figures.write_table2(RUNS.assign(split_method=method), 10, tmp_path)
     [figure] = drawn
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert labels == ["Precision@10", "Recall@10", "NDCG@10"]
-    assert figure.get_suptitle() == "toy, test data, preset quick"
+    assert figure.get_suptitle() == f"toy, {tested}, preset quick"
     [legend] = figure.legends
     assert len(legend.get_texts()) == 3
 

@@ -19,6 +19,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from benchmark.experiments import PAPER_MODELS, PROPOSED
 from benchmark.outputs.layout import PICTURE, remove
 from benchmark.outputs.tables import by_cell
+from benchmark.presets import COLD_ITEMS
 from benchmark.record import Record
 from benchmark.writing import StoreError, write_atomic
 
@@ -135,7 +136,8 @@ def write_table2(runs: pd.DataFrame, k: int, folder: Path) -> None:
     for place, metric in enumerate(panels, start=1):
         draw_metric(figure.add_subplot(1, len(panels), place), done, metric)
     first = done.iloc[0]
-    figure.suptitle(f"{first['dataset']}, test data, preset {first['preset']}")
+    tested = "new items among all" if first.get("split_method") == COLD_ITEMS else "test data"
+    figure.suptitle(f"{first['dataset']}, {tested}, preset {first['preset']}")
     handles = [Patch(color=each) for each in (OURS, BASELINE, ANCHOR)]
     labels = ["HUIGN", "the paper's baselines", "anchors"]
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
