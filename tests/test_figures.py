@@ -56,21 +56,36 @@ def test_one_model_alone(value: float, tmp_path: Path) -> None:
     assert (tmp_path / "table2.pdf").read_bytes().startswith(b"%PDF")
 
 
-@pytest.mark.parametrize(
-    ("method", "tested"), [("interactions", "test data"), ("cold_items", "new items among all")]
-)
 def test_the_figure_names_data_axes_and_colours(
-    method: str, tested: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(figures, "save", lambda figure, *_: drawn.append(figure))
-    figures.write_table2(RUNS.assign(split_method=method), 10, tmp_path)
+    figures.write_table2(RUNS, 10, tmp_path)
     [figure] = drawn
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert labels == ["Precision@10", "Recall@10", "NDCG@10"]
-    assert figure.get_suptitle() == f"toy, {tested}, preset quick"
+    assert figure.get_suptitle() == "toy, test data, preset quick"
     [legend] = figure.legends
     assert len(legend.get_texts()) == 3
+
+
+def test_new_items_are_drawn_among_all_and_among_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(figures, "save", lambda figure, _, name: drawn.update({name: figure}))
+    own = {f"{name}_cold@10": 2 * RUNS[f"{name}@10"] for name in figures.NAMES}
+    figures.write_table2(RUNS.assign(split_method="cold_items", **own), 10, tmp_path)
+    everything, themselves = drawn["table2"], drawn["cold_start"]
+    assert everything.get_suptitle() == "toy, new items among all, preset quick"
+    assert themselves.get_suptitle() == "toy, new items among themselves, preset quick"
+    assert [axes.get_xlabel() for axes in themselves.axes] == [
+        "Precision@10",
+        "Recall@10",
+        "NDCG@10",
+    ]
+    assert [text.get_text().strip() for text in themselves.axes[0].texts][-1] == "0.8000"
 
 
 def test_only_what_has_results_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

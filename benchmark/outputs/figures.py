@@ -88,7 +88,7 @@ def edges_of(record: Record, runs: Sequence[str]) -> float | None:
 def title(metric: str) -> str:
     """What an axis calls a metric, such as ``ndcg@10``: NDCG@10."""
     name, _, k = metric.partition("@")
-    return f"{NAMES.get(name, name)}@{k}"
+    return f"{NAMES.get(name.removesuffix('_cold'), name)}@{k}"
 
 
 def colour(model: str) -> str:
@@ -125,23 +125,46 @@ def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:
 
 
 def write_table2(runs: pd.DataFrame, k: int, folder: Path) -> None:
-    """Draw Table 2 at cut-off ``k`` as ``table2.png`` and ``table2.pdf``."""
+    """Draw Table 2 at cut-off ``k`` as ``table2.png`` and ``.pdf``.
+
+    Where items were held out, it is about these, ranked among all items; ``cold_start.png`` and
+    ``.pdf`` then show them ranked among themselves.
+    """
     done = runs[runs["status"] == "ok"] if len(runs) else runs
-    panels = [metric for metric in (f"{name}@{k}" for name in NAMES) if metric in done]
+    cold = COLD_ITEMS in set(done.get("split_method", ()))
+    tested = "new items among all" if cold else "test data"
+    write_bars(done, [f"{name}@{k}" for name in NAMES], tested, folder, "table2")
+    if cold:
+        own = [f"{name}_cold@{k}" for name in NAMES]
+        write_bars(done, own, "new items among themselves", folder, "cold_start")
+
+
+def write_bars(
+    done: pd.DataFrame, metrics: Sequence[str], tested: str, folder: Path, name: str
+) -> None:
+    """Draw a panel of bars for every metric that there is, or take away what was drawn before.
+
+    Args:
+        done: Rows of models that came to a result.
+        metrics: Columns of these.
+        tested: What was ranked.
+        folder: Where to.
+        name: Of the files.
+    """
+    panels = [metric for metric in metrics if metric in done]
     if done.empty or not panels:
-        remove(folder, "table2", PICTURE)
+        remove(folder, name, PICTURE)
         return
     height = 1.2 + 0.16 * done["variant"].nunique()
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     for place, metric in enumerate(panels, start=1):
         draw_metric(figure.add_subplot(1, len(panels), place), done, metric)
     first = done.iloc[0]
-    tested = "new items among all" if first.get("split_method") == COLD_ITEMS else "test data"
     figure.suptitle(f"{first['dataset']}, {tested}, preset {first['preset']}")
     handles = [Patch(color=each) for each in (OURS, BASELINE, ANCHOR)]
     labels = ["HUIGN", "the paper's baselines", "anchors"]
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    save(figure, folder, "table2")
+    save(figure, folder, name)
 
 
 def draw_figure3(axes: Axes, cells: pd.DataFrame, metric: str) -> Axes:
