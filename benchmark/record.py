@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.datasets import Dataset
 from benchmark.experiments import Experiment, paper_first
+from benchmark.presets import NO_MODALITY
 from benchmark.store import Store
 
 
@@ -69,6 +70,11 @@ class Record:
         if trials.empty or self.overall.empty:
             return trials.iloc[:0]
         return trials[trials["run_id"].str.rpartition("-")[0].isin(set(self.overall["study"]))]
+
+    @property
+    def modalities(self) -> list[str]:
+        """Names of the item features that models were given."""
+        return [name for name in self.identity["modalities"].split("+") if name != NO_MODALITY]
 
     @property
     def folder(self) -> Path:

@@ -85,11 +85,13 @@ def record(
                 metrics.update({f"ndcg@{k}": 0.9 for k in KS})
                 row = {
                     "run_id": f"{variant.label}-{seed}", "status": "ok", "reason": "", **IDENTITY,
+                    "modalities": "+".join(modalities),
                     "variant": variant.label, "model": variant.model, "seed": seed,
                     "tuned_as": variant.tuned_as.label if variant.tuned_as else "", **metrics,
                 }  # fmt: skip
                 store.append("runs", row)
-    return Record(store, dataset or data(), wanted, KS, IDENTITY)
+    identity = {**IDENTITY, "modalities": "+".join(modalities)}
+    return Record(store, dataset or data(), wanted, KS, identity)
 
 
 def like_the_paper(dataset: str, factor: float = 1.0) -> Value:
@@ -288,6 +290,14 @@ def test_seeds_that_some_cells_lack_do_not_count(tmp_path: Path) -> None:
     again = replace(stored)
     assert comparison.everything(again)["table2"].seeds["HUIGN"] == 2
     pd.testing.assert_frame_equal(comparison.everything(again)["table3"].mean, before)
+
+
+def test_it_is_about_all_rows_whichever_call_comes_last(tmp_path: Path) -> None:
+    stored = record(tmp_path, like_the_paper("tiktok"))
+    comparison.write(stored)
+    before = [path.read_bytes() for path in sorted(tmp_path.glob("comparison.*"))]
+    comparison.write(replace(stored, experiments=experiments(["popularity"], ["image"])[:1]))
+    assert [path.read_bytes() for path in sorted(tmp_path.glob("comparison.*"))] == before
 
 
 def planted(**levels: tuple[float, float, int]) -> Measured:

@@ -39,6 +39,19 @@ def test_what_has_no_run_or_too_few_seeds_is_missing(tmp_path: Path) -> None:
     assert "--models mmgcn ngcf --experiments table2" in found[0].command
 
 
+def test_more_seeds_of_one_variant_are_asked_of_no_other(tmp_path: Path) -> None:
+    huign = Variant("HUIGN", "huign")
+    rows = [
+        run(each.label, 0.1, seed, "huign", params=RANDOM, tuned_as="HUIGN" * (each != huign))
+        for _, each in table3(huign).cells
+        for seed in range(2 if each == huign else 5)
+    ]
+    asked = [table2(["huign"]), table3(huign)]
+    assert not {"table2", "table3"} & {
+        gap.name for gap in gaps(small_record(tmp_path, rows, asked))
+    }
+
+
 def test_what_was_not_asked_for_comes_last_and_only_if_the_data_allow_it(tmp_path: Path) -> None:
     rows = [run("VBPR", 0.1)]
     found = gaps(small_record(tmp_path, rows, [table3(Variant("HUIGN", "huign"))]))

@@ -117,7 +117,7 @@ def draw_metric(axes: Axes, runs: pd.DataFrame, metric: str) -> Axes:
     for place, value in enumerate(mean + spread):
         axes.text(value, place, f" {mean.iloc[place]:.4f}", va="center", fontsize=6.5)
     axes.set_xlim(0, 1.28 * (mean + spread).max() or 1)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.set_xlabel(title(metric))
     axes.tick_params("y", length=0)
     axes.margins(y=0.02)

@@ -88,7 +88,7 @@ def caveats(record: Record) -> list[str]:
             f"epochs, stopped after {preset.patience} without a better one, of about "
             f"{preset.steps} steps."
         )
-    if seeds(record) == 1:
+    if seeds(record.overall) == 1:
         found.append("One seed per model: nothing is known about the spread between trainings.")
     isolated = isolated_items(record)
     if isolated is not None and round(isolated, 3):  # else 0.0 %

@@ -6,10 +6,12 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import pandas as pd
+
 from benchmark.experiments import PAPER_MODELS, Experiment, Variant, experiments
 from benchmark.outputs.tables import depending_on_seed
 from benchmark.planted_intents import planted, sizes
-from benchmark.presets import EXPERIMENTS, NO_MODALITY, ON_REQUEST, PRESETS
+from benchmark.presets import EXPERIMENTS, ON_REQUEST, PRESETS
 from benchmark.record import Record
 from benchmark.run import parser
 from benchmark.splits import SHIPPED
@@ -39,8 +41,7 @@ class Gap:
 def gaps(record: Record) -> list[Gap]:
     """Every experiment that these data allow and that is not complete, those asked for first."""
     models = dict.fromkeys([*PAPER_MODELS, *record.overall["model"]])
-    modalities = [name for name in record.identity["modalities"].split("+") if name != NO_MODALITY]
-    allowed = experiments(models, modalities, sizes(planted(record.dataset)))
+    allowed = experiments(models, record.modalities, sizes(planted(record.dataset)))
     possible = {each.name: each for each in allowed}
     if record.identity["evaluation_protocol"] != "corrected":
         possible.pop("protocol")
@@ -56,17 +57,18 @@ def gaps(record: Record) -> list[Gap]:
     return sorted(found, key=lambda gap: not gap.asked)
 
 
-def seeds(record: Record) -> int:
-    """The largest number of seeds that a variant was run with; 0 without a run."""
-    return max(record.done.groupby("variant")["seed"].nunique(), default=0)
+def seeds(runs: pd.DataFrame) -> int:
+    """The largest number of seeds that one of the variants was run with; 0 without a run."""
+    done = runs[runs["status"] == "ok"]
+    return max(done.groupby("variant")["seed"].nunique(), default=0)
 
 
 def unfinished(record: Record, experiment: Experiment) -> list[Variant]:
-    """Variants without a run, or with fewer seeds than others although a seed matters to them.
+    """Variants without a run, or with fewer seeds than Table 2 although a seed matters to them.
 
     A variant that failed or was skipped is not among them: it was run, and said why it ended.
     """
-    most, found, by_label = seeds(record), [], dict(iter(record.runs.groupby("variant")))
+    most, found, by_label = seeds(record.overall), [], dict(iter(record.runs.groupby("variant")))
     random = depending_on_seed(record.runs)
     for _, variant in experiment.cells:
         runs = by_label.get(variant.label, record.runs[:0])
@@ -81,13 +83,13 @@ def command(record: Record, models: Iterable[str], experiment: str) -> str:
     Where the data, plug-ins and studies were found is not part of the record.
     """
     identity, preset = record.identity, record.identity["preset"]
-    modalities = identity["modalities"].split("+")
-    all_of_them = set(modalities) == set(record.dataset.features) or modalities == [NO_MODALITY]
+    modalities = record.modalities
+    all_of_them = not modalities or set(modalities) == set(record.dataset.features)
     shipped = identity["split_seed"] == SHIPPED
     defaults = vars(parser().parse_args([])) | {"seeds": PRESETS[preset].seeds}
     options = {
         "preset": preset,
-        "seeds": seeds(record) or defaults["seeds"],
+        "seeds": seeds(record.overall) or defaults["seeds"],
         "vary": identity["vary"],
         "protocol": identity["evaluation_protocol"],
         "split_method": identity["split_method"],
