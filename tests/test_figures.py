@@ -102,6 +102,9 @@ def test_an_outdated_figure_goes(tmp_path: Path) -> None:
     (tmp_path / "table2.png").touch()
     figures.write_table2(RUNS.assign(status="failed"), 10, tmp_path)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "cold_start.png").touch()
+    figures.write_table2(RUNS.assign(status="failed", split_method="cold_items"), 10, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def ablation(spread: float) -> pd.DataFrame:

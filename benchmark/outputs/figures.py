@@ -131,7 +131,7 @@ def write_table2(runs: pd.DataFrame, k: int, folder: Path) -> None:
     ``.pdf`` then show them ranked among themselves.
     """
     done = runs[runs["status"] == "ok"] if len(runs) else runs
-    cold = COLD_ITEMS in set(done.get("split_method", ()))
+    cold = COLD_ITEMS in set(runs.get("split_method", ()))
     tested = "new items among all" if cold else "test data"
     write_bars(done, [f"{name}@{k}" for name in NAMES], tested, folder, "table2")
     if cold:

@@ -203,7 +203,7 @@ def caption(runs: pd.DataFrame) -> str:
     done = runs[runs["status"] == "ok"]
     counts = done.groupby("variant")["seed"].nunique()
     most = max(counts, default=0)
-    least = min((counts[variant] for variant in depending_on_seed(done)), default=most)
+    least = min((counts[variant] for variant in depending_on_seed(runs)), default=most)
     seeds = f"{least} to {most}" if least < most else str(most)
     precision = told["matmul_precision"] or EXACT
     rough = "" if precision == EXACT else f", {precision} precision"
