@@ -25,7 +25,8 @@ Nothing is trained, whatever has become of the code since. What is drawn is what
 benchmark.run on the folder asked for, which manifest.json holds, and what earlier ones with the
 same settings drew; tables of another preset, say, stay as they are. Where the data are not at hand,
 or have changed, what needs them is left as it is: Table 1, cold start, Figure 4 and the intents,
-planted intents, the comparison with the paper, the report, the manifest.
+planted intents, the comparison with the paper, the report, the manifest. Of these --check compares
+Table 1, cold start, planted intents and the comparison with the paper, where it has the data.
 """
 
 

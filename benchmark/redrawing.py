@@ -15,7 +15,7 @@ import torch
 
 from benchmark.datasets import Dataset, load
 from benchmark.experiments import Experiment, experiments
-from benchmark.outputs.writers import FIGURES, TABLES, write_outputs
+from benchmark.outputs.writers import FIGURES, TABLES, TABLES_OF_DATA, write_outputs
 from benchmark.planted_intents import planted, sizes
 from benchmark.presets import EXPERIMENTS, NO_MODALITY, ON_REQUEST
 from benchmark.record import Record
@@ -23,8 +23,8 @@ from benchmark.store import Store
 from benchmark.writing import StoreError, write_atomic
 from models.errors import UsageError
 
-STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity", "history")
-"""Of a folder, what :data:`benchmark.outputs.writers.TABLES` reads."""
+STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity", "history", "intents")
+"""Of a folder, what tables are made from."""
 
 WITNESS = {"table2": "statistics"}
 """By a table that names no runs, one that is drawn with it and does."""
@@ -65,11 +65,14 @@ def redraw(folder: Path, data_root: Path | None) -> str:
 
 
 def differences(folder: Path, data_root: Path | None) -> list[str]:
-    """Names of the tables that are not what the rows give; those that need no data are compared.
+    """Names of the tables that are not what the rows give.
+
+    Those of Figure 4 are not compared: t-SNE takes long, and another processor's places differ.
 
     Args:
         folder: Results of a data set, which are left as they are.
-        data_root: The folder of data sets.
+        data_root: The folder of data sets. If it lacks those of the results, tables that need them
+            are not compared either.
     """
     manifest = manifest_of(folder)
     with tempfile.TemporaryDirectory() as root:
@@ -80,8 +83,9 @@ def differences(folder: Path, data_root: Path | None) -> list[str]:
                 shutil.copytree(folder / name, copy / name)
             elif (folder / name).exists():
                 shutil.copy(folder / name, copy / name)
-        record = record_of(copy, manifest, same_data(manifest, data_root) or counted(manifest))
-        for write in TABLES:
+        dataset = same_data(manifest, data_root)
+        record = record_of(copy, manifest, dataset or counted(manifest))
+        for write in (*TABLES, *(() if dataset is None else TABLES_OF_DATA)):
             write(record)
         drawn = [p for p in copy.iterdir() if p.suffix in (".csv", ".md") and p.name not in STORED]
         return sorted(path.name for path in drawn if not alike(path, folder / path.name))

@@ -51,15 +51,20 @@ TABLES = (
 FIGURES = (missing_figure.write, study_plots.write, figures.write, curves.write)
 """The same."""
 
-WRITERS = (
+TABLES_OF_DATA = (
     table1.write,
-    *TABLES,
     cold_start.write,
     hierarchy.write,
-    *FIGURES,
-    figure4.write,
     planted_intents.write,
     comparison.write,
+)
+"""Those that need the data as well, some with a figure of their own."""
+
+WRITERS = (
+    *TABLES,
+    *TABLES_OF_DATA,
+    *FIGURES,
+    figure4.write,
     page.write,  # shows what the others have written
 )
 """All, in their order; each writes the files it can, and none for what has no run yet."""
