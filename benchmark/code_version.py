@@ -11,18 +11,21 @@ from pathlib import Path
 
 from models.recommender import Recommender
 
+LIBRARY = ("models", "baselines")
+"""Packages whose modules count, beside those in the folder of a plug-in."""
+
 
 def code_version(model: type[Recommender]) -> str:
     """A digest of the source files that a model is made of: its own and those they import.
 
     Editing a baseline makes its own stored runs stale, and those of models built on it.
     """
-    home = model.__module__.partition(".")[0]  # "models", "baselines", or a folder of plug-ins
+    home = model.__module__.partition(".")[0]  # one of LIBRARY, or a folder of plug-ins
     names, seen = [model.__module__], set[str]()
     sources = hashlib.sha256()
     while names:
         name = names.pop()
-        ours = name.partition(".")[0] in ("models", home)
+        ours = name.partition(".")[0] in (*LIBRARY, home)
         if ours and name in sys.modules and name not in seen:
             seen.add(name)
             source = Path(str(sys.modules[name].__file__)).read_bytes()

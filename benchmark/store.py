@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from benchmark import repair
 from benchmark.evaluation import Evaluation
@@ -109,7 +109,7 @@ class Store:
                     raise lost(path, path.stem, error) from error
 
     def claim(self, name: str) -> FileLock:
-        """To be held while something is run, so that a second process waits, and finds it done."""
+        """To be held while something is done that two processes should not do at the same time."""
         path = self.folder / ".locks" / f"{digest(name=name)}.lock"
         try:
             path.parent.mkdir(exist_ok=True)
@@ -117,14 +117,6 @@ class Store:
         except OSError as error:
             raise unusable(path, error) from error
         return FileLock(path)
-
-    def claimed(self, name: str) -> bool:
-        """Whether somebody holds the claim at the moment."""
-        try:
-            with self.claim(name).acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -74,20 +74,20 @@ def run_suite(
             if jobs > 1:  # what is stored needs no other process
                 here = stored
                 elsewhere = [v for v in variants if v not in here]
-                models = {v.model for v in elsewhere} & needed.keys()
-                fitting = affordable_jobs(jobs, [needed[each] for each in models], settings.device)
+                at_once = [needed[v.model] for v in elsewhere if v.model in needed]
+                fitting = affordable_jobs(jobs, at_once, settings.device)
                 if fitting < jobs:
                     reporter.line(f"only {fitting} of --jobs {jobs} fit into the memory there is")
                     jobs = fitting
             run, waiting = runner(task, reporter), list(here)
-            while chosen := take(waiting, (), (), task.store.claimed):
+            while chosen := take(waiting, (), (), task.claimed):
                 failures += run(chosen)
             if elsewhere:
                 prepare = partial(runner, portable(task))
                 lost = partial(without_result, task, reporter, "failed")
                 settled = {study(variant) for variant in here}
                 failures += run_at_once(
-                    elsewhere, jobs, prepare, folders, lost, reporter, settled, task.store.claimed
+                    elsewhere, jobs, prepare, folders, lost, reporter, settled, task.claimed
                 )
     except KeyboardInterrupt:
         console.print("stopping; what is stored is drawn first, Ctrl-C again leaves that out")
@@ -109,7 +109,7 @@ def runner(task: Task, reporter: Reporter) -> Callable[[Variant], list[str]]:
     tuner = cache(partial(task.tuner, reporter=reporter))
 
     def run(variant: Variant) -> list[str]:
-        claim = task.store.claim(variant.label)
+        claim = task.claim(variant.label)
         try:
             claim.acquire(timeout=0)
         except Timeout:

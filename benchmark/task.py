@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from benchmark.datasets import Dataset
@@ -21,7 +22,7 @@ from benchmark.progress import Reporter
 from benchmark.protocols import LATE_EPOCHS, PROTOCOLS, SOFT_MASK
 from benchmark.record import Record
 from benchmark.splits import SHIPPED, Split, split
-from benchmark.store import Store
+from benchmark.store import Store, digest
 from benchmark.tuning import JUDGED_AT, Tuner
 from models.errors import UsageError
 from models.interactions import Interactions
@@ -121,6 +122,21 @@ class Task:
     def record(self) -> Record:
         """What is stored by now."""
         return Record(self.store, self.dataset, self.experiments, self.settings.ks, self.row)
+
+    def claim(self, label: str) -> FileLock:
+        """To be held while a variant is run, so that a second process waits, and finds it done.
+
+        Another split or preset makes it another one's, as it does its rows.
+        """
+        return self.store.claim(digest(**self.row, variant=label))
+
+    def claimed(self, label: str) -> bool:
+        """Whether somebody runs the variant of that label at the moment."""
+        try:
+            with self.claim(label).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
 
     def switches(self, variant: Variant) -> tuple[str, ...]:
         """Where the protocol of a variant follows the released code."""

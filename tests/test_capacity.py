@@ -115,14 +115,25 @@ def test_jobs_that_fit(free: float, fitting: int, pretend: Callable[[float], Non
     assert affordable_jobs(4, needs, torch.device("cpu")) == fitting
 
 
+@pytest.mark.parametrize(
+    ("call", "jobs", "free", "fitting"),
+    [
+        (("bpr_mf", "vbpr"), 2, 1.5, 1),
+        (("huign", "--experiments", "table3"), 4, 2.5, 2),  # five structures of one model
+    ],
+)
 def test_fewer_jobs_are_told(
+    call: tuple[str, ...],
+    jobs: int,
+    free: float,
+    fitting: int,
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
     pretend: Callable[[float], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    needed(monkeypatch, bpr_mf=GIB, vbpr=GIB)
-    pretend(1.5 * GIB)
+    needed(monkeypatch, bpr_mf=GIB, vbpr=GIB, huign=GIB)
+    pretend(free * GIB)
     asked: list[int] = []
 
     def note(variants: object, jobs: int, *_: object) -> list[str]:
@@ -130,9 +141,9 @@ def test_fewer_jobs_are_told(
         return []
 
     monkeypatch.setattr("benchmark.suite.run_at_once", note)
-    bench.run("--models", "bpr_mf", "vbpr", "--dataset", "toy", "--jobs", "2")
-    assert asked == [1]
-    assert "only 1 of --jobs 2 fit into the memory there is" in capsys.readouterr().err
+    bench.run("--models", *call, "--dataset", "toy", "--jobs", str(jobs))
+    assert asked == [fitting]
+    assert f"only {fitting} of --jobs {jobs} fit into the memory there is" in capsys.readouterr().err
 
 
 def test_inspection_shows_the_same_estimates(

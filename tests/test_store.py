@@ -294,7 +294,7 @@ def test_code_version_follows_the_files_a_model_is_made_of(
     assert {name for name, version in versions().items() if version != before[name]} == stale
 
 
-def test_code_version_covers_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_version_covers_the_library(monkeypatch: pytest.MonkeyPatch, package: Path) -> None:
     read: set[str] = set()
     original = Path.read_bytes
 
@@ -310,3 +310,6 @@ def test_code_version_covers_the_library(monkeypatch: pytest.MonkeyPatch) -> Non
     read.clear()
     code_version(Popularity)
     assert "models/training.py" not in read
+    read.clear()
+    code_version(registered()["third"])  # a plug-in that is built on a baseline
+    assert {f"{package.name}/third.py", "baselines/popularity.py"} <= read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -42,3 +43,17 @@ def test_nothing_stays_that_the_rows_do_not_say(tmp_path: Path) -> None:
         "manifest.json", "report.html", "report.md", "runs.csv", "table1.csv", "table1.md",
         "table1.tex", "table2.csv", "table2.md", "table2.tex",
     }  # fmt: skip
+
+
+def test_the_later_of_two_that_write_knows_all_rows(tmp_path: Path) -> None:
+    first, second = (closed(name, "failed", "killed") for name in ("VBPR", "Popularity"))
+    asked = experiments(["vbpr", "popularity"], [], [])
+    record = small_record(tmp_path / "toy", [first], asked)
+    with ThreadPoolExecutor() as pool:
+        with record.store.claim("outputs"):
+            later = pool.submit(writers.write_outputs, record, 1, torch.device("cpu"))
+            record.store.append("runs", second)
+            assert not later.done()
+        later.result()
+    for name in ("table2.md", "report.md"):
+        assert "Popularity: failed, killed" in (record.folder / name).read_text()

@@ -36,7 +36,7 @@ def write(record: Record) -> None:
     studies = {f"{rows['model'].iloc[0]}.png": rows for rows in by_study(record.trials)}
     for path in folder.glob("*.png"):
         if path.name not in studies:
-            path.unlink()
+            path.unlink(missing_ok=True)
     for name, rows in studies.items():
         write_atomic(folder / name, drawn(rows))
 

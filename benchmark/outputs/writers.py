@@ -73,12 +73,21 @@ SHOWN = (".csv", ".md", ".tex", ".png", ".pdf", ".html")
 
 
 def write_outputs(record: Record, seeds: int, device: torch.device) -> None:
-    """All files that the rows allow; nothing if there is no row."""
-    if record.runs.empty:
-        return
-    checks.write(record.folder.parent)
-    for write in WRITERS:
-        write(record)
+    """All files that the rows allow; nothing if there is no row.
+
+    What another process is writing is waited for, and the rows are read then, so that of two that
+    end together the later one leaves everything as all rows say.
+    """
+    with record.store.claim("outputs"):
+        if not record.runs.empty:
+            checks.write(record.folder.parent)
+            for write in WRITERS:
+                write(record)
+            write_manifest(record, seeds, device)
+
+
+def write_manifest(record: Record, seeds: int, device: torch.device) -> None:
+    """``manifest.json``: what the files are about, and what they were made with."""
     manifest = {
         "dataset": record.dataset.describe(),
         "settings": {**record.identity, "seeds": seeds, "ks": list(record.ks)},
