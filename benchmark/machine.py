@@ -44,9 +44,13 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+DETERMINISTIC = ", deterministic"
+"""How the name of a device ends that ``--deterministic`` was given for."""
+
+
 def device_name(device: torch.device) -> str:
     """The processor's or the GPU's name, and what else about it results may depend on."""
-    how = ", deterministic" if torch.are_deterministic_algorithms_enabled() else ""
+    how = DETERMINISTIC if torch.are_deterministic_algorithms_enabled() else ""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device) + how
     lines = _read("/proc/cpuinfo").splitlines()

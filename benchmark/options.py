@@ -30,6 +30,15 @@ def at_least(smallest: int, text: str) -> int:
     return int(text)
 
 
+def add_models(group: argparse._MutuallyExclusiveGroup) -> None:
+    """Which models, by name."""
+    group.add_argument(
+        "--models", nargs="+", metavar="NAME",
+        help="these models only; 'recbole:NAME' is one of RecBole's general recommenders, such as "
+        "recbole:BPR",
+    )  # fmt: skip
+
+
 def add_data(group: argparse._ArgumentGroup) -> None:
     """On what to run."""
     group.add_argument(
@@ -85,10 +94,10 @@ def add_protocol(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--split-method", choices=SPLIT_METHODS, default="interactions",
-        help="interactions: 8:1:1 over all of them; per_user: 8:1:1 of every user's; neither is "
-        "drawn where the data ships a split; cold_items: 8:1:1 of the items, whatever the data "
-        "ships, so that test items never occur in training (default: interactions, in "
-        "results/<dataset>; others in results/<dataset>-<method>)",
+        help="interactions: 8:1:1 over all of them; per_user: 8:1:1 of every user's, all in train "
+        "if these are fewer than ten; neither is drawn where the data ships a split; cold_items: "
+        "8:1:1 of the items, whatever the data ships, so that test items never occur in training "
+        "(default: interactions, in results/<dataset>; others in results/<dataset>-<method>)",
     )  # fmt: skip
     group.add_argument(
         "--split-seed", type=partial(at_least, 0), default=0, metavar="N",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from benchmark.outputs.writers import FIGURES, TABLES, TABLES_OF_DATA, write_out
 from benchmark.planted_intents import planted, sizes
 from benchmark.presets import EXPERIMENTS, NO_MODALITY, ON_REQUEST
 from benchmark.record import Record
-from benchmark.store import Store
+from benchmark.store import SINCE_THEN, Store
 from benchmark.writing import StoreError, write_atomic
 from models.errors import UsageError
+from models.registry import model_class
 
 STORED = ("runs.csv", "trials.csv", "manifest.json", "lists", "popularity", "history", "intents")
 """Of a folder, what tables are made from."""
@@ -31,11 +32,17 @@ WITNESS = {"table2": "statistics"}
 
 NEEDED: Mapping[str, Sequence[str]] = {
     "dataset": ("name", "source", "users", "items", "fingerprint"),
-    "settings": ("ks", "seeds", "modalities"),
+    "settings": (
+        "dataset", "data_fingerprint", "split_method", "split_seed", "modalities",
+        "feature_scaling", "preset", "ks", "seeds",
+    ),
     "experiments": (),
     "models": (),
-}
+}  # fmt: skip
 """What a manifest has to tell, and what about it."""
+
+YOUNGER = ("evaluation_protocol", "vary", "matmul_precision")
+"""Settings that an older manifest lacks."""
 
 PRECISION = 1e-9
 """By how much of themselves numbers may differ, as they do on another processor."""
@@ -138,14 +145,26 @@ def counted(manifest: dict[str, Any]) -> Dataset:
 
 
 def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Record:
-    """What is stored of the calls that a manifest tells of, and what they asked for."""
-    told = dict(manifest["settings"])
+    """What is stored of the calls that a manifest tells of, and what they asked for.
+
+    Raises:
+        UsageError: If a model of theirs is unknown here.
+    """
+    told = {name: SINCE_THEN[name] for name in YOUNGER} | manifest["settings"]
     ks = told.pop("ks")
     told.pop("seeds")
     modalities = [name for name in told["modalities"].split("+") if name != NO_MODALITY]
     identity, store = {**told, "ks": " ".join(map(str, ks))}, Store(folder)
 
-    def possible(models: Iterable[str]) -> dict[str, Experiment]:
+    def possible(models: Collection[str]) -> dict[str, Experiment]:
+        for name in models:
+            try:
+                model_class(name)
+            except UsageError as error:
+                raise UsageError(
+                    f"'{folder}' has results of '{name}', which is no model here: name the folder "
+                    "of the plug-in that it was with --plugins"
+                ) from error
         found = experiments(models, modalities, sizes(planted(dataset)))
         return {each.name: each for each in found}
 

@@ -32,6 +32,8 @@ def found(results_root: Path, run_id: str) -> tuple[Store, Row]:
         StoreError: If its lists are lost.
     """
     for path in sorted(results_root.glob("*/runs.csv")):
+        if run_id.encode() not in path.read_bytes():
+            continue  # opening results may mend them, and these are of other runs
         store = Store(path.parent)
         rows = store.rows("runs", run_id=run_id, status="ok")
         if len(rows):

@@ -23,10 +23,10 @@ examples:
 
 Every table names the runs of its cells: in report.html as links, in table3.csv, table4.csv,
 figure3.csv, protocol.csv and statistics.csv in the column "runs". A run is trained with its stored
-hyper-parameters and seed, on the same split, and tested; nothing is tuned or stored. Beside each
-metric stands the 95 % bootstrap interval over users of the stored run. On the same machine and
-versions the numbers are the same to the last digit; elsewhere they are rounded otherwise, which
-training amplifies. The exit code is 1 if a metric is outside its interval.
+hyper-parameters and seed, on the same split, and tested, with --deterministic if it was; nothing is
+tuned or stored. Beside each metric stands the 95 % bootstrap interval over users of the stored run.
+On the same machine and versions the numbers are the same to the last digit; elsewhere they are
+rounded otherwise, which training amplifies. The exit code is 1 if a metric is outside its interval.
 """
 
 
@@ -53,14 +53,17 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from benchmark.data import table
+    from benchmark.determinism import demand_determinism
     from benchmark.jobs import settle_threads
-    from benchmark.machine import choose_device
+    from benchmark.machine import DETERMINISTIC, choose_device
     from benchmark.progress import Reporter
     from benchmark.repetition import compared, found, repeated, verdict
 
     discover_models(arguments.plugins)
     device = choose_device(arguments.device)
     stored = [found(arguments.results_root, run_id) for run_id in arguments.runs]
+    if any(row["device"].endswith(DETERMINISTIC) for _, row in stored):
+        demand_determinism()
     settle_threads()
     wide = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
     outside = False

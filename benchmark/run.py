@@ -52,7 +52,7 @@ def parser() -> Parser:
         help="every model but released and new-item forms, and every table and figure but "
         "those of --experiments that are on request",
     )  # fmt: skip
-    which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
+    options.add_models(which)
     which.add_argument("--list", action="store_true", help="print data sets and models, then stop")
     options.add_data(what)
     what.add_argument(
@@ -85,7 +85,8 @@ def parser() -> Parser:
     options.add_protocol(protocol)
     protocol.add_argument(
         "--ks", type=partial(at_least, 1), nargs="+", default=[1, 5, 10, 20], metavar="K",
-        help="cut-offs of the metrics (default: 1 5 10 20)",
+        help="cut-offs of the metrics; with others, runs are others and models are trained again "
+        "(default: 1 5 10 20)",
     )  # fmt: skip
     options.add_places(command.add_argument_group("where"))
     return command
@@ -105,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         print("data sets:", ", ".join([*available(arguments.data_root), *MADE_UP]))
         print("models:   ", ", ".join(f"{name} ({label(name)})" for name in sorted(registered())))
+        print("           recbole:NAME, RecBole's general recommenders, such as recbole:BPR")
         return 0
     if not arguments.all and not arguments.models:
         raise UsageError("nothing to run: give --all, or --models with names from --list")

@@ -58,7 +58,7 @@ def parser() -> options.Parser:
         action="store_true",
         help="every model but released and new-item forms",
     )
-    which.add_argument("--models", nargs="+", metavar="NAME", help="these models only")
+    options.add_models(which)
     options.add_data(what)
     # studies are the same whatever is trained and tested with what they found
     command.set_defaults(experiments=["table2"], seeds=1, vary="both", ks=[1])

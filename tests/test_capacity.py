@@ -143,7 +143,9 @@ def test_fewer_jobs_are_told(
     monkeypatch.setattr("benchmark.suite.run_at_once", note)
     bench.run("--models", *call, "--dataset", "toy", "--jobs", str(jobs))
     assert asked == [fitting]
-    assert f"only {fitting} of --jobs {jobs} fit into the memory there is" in capsys.readouterr().err
+    assert (
+        f"only {fitting} of --jobs {jobs} fit into the memory there is" in capsys.readouterr().err
+    )
 
 
 def test_inspection_shows_the_same_estimates(

@@ -16,7 +16,7 @@ from small_data import from_matrix
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmark import tune
+from benchmark import rerun, tune
 from benchmark.determinism import REPRODUCIBLE, WORKSPACE, demand_determinism, is_refused
 from benchmark.evaluation import Evaluator, validation_score
 from benchmark.saved import ROUNDING
@@ -203,6 +203,18 @@ def test_a_model_that_cannot_be_deterministic_is_a_row_that_says_so(
     assert {row["status"] for row in bench.rows("toy")} == {"ok"}
     manifest = json.loads((bench.results / "toy" / "manifest.json").read_text())
     assert manifest["device"].endswith(" threads")
+
+
+def test_a_deterministic_run_is_repeated_as_it_was(bench: Bench) -> None:
+    call = ("--models", "popularity", "--dataset", "toy")
+    assert bench.run(*call, "--deterministic") == 0
+    [deterministic] = bench.rows("toy")
+    torch.use_deterministic_algorithms(False)
+    assert bench.run(*call, "--preset", "standard") == 0
+    usual = next(row for row in bench.rows("toy") if row["preset"] == "standard")
+    for row, expected in ((usual, False), (deterministic, True)):
+        assert rerun.main(bench.arguments(row["run_id"])) == 0
+        assert torch.are_deterministic_algorithms_enabled() == expected
 
 
 def test_a_worker_says_so_too(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,16 @@ from benchmark.command import discover_models
 from benchmark.outputs.layout import TABLE
 from benchmark.redraw import main
 from benchmark.redrawing import NEEDED, differences
+from models import registry
 
+MODEL = """
+from baselines.popularity import Popularity
+from models.registry import register
+
+@register("absent")
+class Absent(Popularity):
+    pass
+"""
 RESULTS = Path(__file__).parents[1] / "results"
 CALL = (
     "--models", "bpr_mf", "huign", "--dataset", "toy",
@@ -134,3 +143,24 @@ def test_mistakes(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
         (bench.results / "toy" / "manifest.json").write_text(json.dumps(wrong))
         assert main([str(bench.results / "toy")]) == 2
         assert why in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_here(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.plug_in("absent.py", MODEL)
+    assert bench.run("--models", "absent", "--dataset", "toy") == 0
+    folder, places = bench.results / "toy", ("--data-root", str(bench.data))
+    before = contents(folder)
+    for check in ((), ("--check",)):
+        registry._REGISTRY.pop("absent", None)
+        assert main([str(folder), *places, *check]) == 2
+        assert "results of 'absent', which is no model here" in capsys.readouterr().err
+        assert contents(folder) == before
+
+
+def test_a_manifest_without_settings_that_came_later(bench: Bench) -> None:
+    assert bench.run("--models", "popularity", "--dataset", "toy") == 0
+    path = bench.results / "toy" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["settings"]["matmul_precision"]
+    path.write_text(json.dumps(manifest))
+    assert main([str(path.parent), "--data-root", str(bench.data), "--check"]) == 0

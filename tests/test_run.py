@@ -262,9 +262,10 @@ def test_help_and_mistakes_do_not_load_torch() -> None:
 
 def test_list(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.run("--list") == 0
-    data, models = capsys.readouterr().out.splitlines()
+    data, models, more = capsys.readouterr().out.splitlines()
     assert "toy" in data
     assert all(name in models for name in ("huign (HUIGN)", "vbpr (VBPR)", "bpr_mf (BPR-MF)"))
+    assert "recbole:BPR" in more
     assert not bench.results.exists()
 
 
