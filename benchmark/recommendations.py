@@ -16,7 +16,7 @@ from benchmark.datasets.reading import readable
 from benchmark.evaluation import MIN_ROWS
 from benchmark.intents import titles
 from benchmark.splits import Split, interactions_of
-from benchmark.writing import StoreError, write_atomic
+from benchmark.writing import StoreError, harmless, write_atomic
 from models.errors import UsageError
 from models.interactions import Interactions, UserItems
 from models.ranking import top_k
@@ -25,9 +25,6 @@ from models.recommender import Recommender
 EVERYBODY = "all"
 
 BATCH_SIZE = 256
-
-FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""With one of these a cell begins that spreadsheets take for a formula."""
 
 
 def user_ids(dataset: Dataset, asked: Sequence[str]) -> Tensor:
@@ -162,14 +159,3 @@ def write(table: pd.DataFrame, path: Path) -> None:
     except StoreError as error:
         reason = error.__cause__
         raise UsageError(f"--out '{path}' cannot be written ({reason}); choose another") from error
-
-
-def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    if not text.startswith(FORMULA):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text

@@ -1,4 +1,4 @@
-"""Files that are replaced in one step."""
+"""Files that are replaced in one step, and cells of them that are no formulas."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import secrets
 from pathlib import Path
 
 from models.errors import UsageError
+
+FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""With one of these a cell begins that spreadsheets take for a formula."""
 
 
 class StoreError(UsageError):
@@ -52,3 +55,18 @@ def _write_through(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def harmless(text: str) -> str:
+    """Text that others wrote, as a cell of a CSV file that no spreadsheet takes for a formula.
+
+    One that begins like a formula, and is no number, gets an apostrophe before it. The record's own
+    files, which are read again, keep every text as it is.
+    """
+    if not text.startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text

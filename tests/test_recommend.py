@@ -14,9 +14,10 @@ from planted import ITEMS, USERS, Bench
 
 from benchmark.datasets import Dataset, load
 from benchmark.recommend import main, parser, shown
-from benchmark.recommendations import excluded, harmless, write
+from benchmark.recommendations import excluded, write
 from benchmark.splits import Split, interactions_of, split
 from benchmark.store import Store
+from benchmark.writing import harmless
 from models.interactions import Interactions
 from models.registry import discover
 

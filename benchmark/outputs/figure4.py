@@ -21,9 +21,9 @@ from benchmark.experiments import Experiment
 from benchmark.intents import Kept
 from benchmark.outputs import figures
 from benchmark.outputs.keywords import documents, keywords
-from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE, cell, remove, two_digits
+from benchmark.outputs.layout import MARKDOWN, PICTURE, TABLE, remove, two_digits
 from benchmark.record import Record
-from benchmark.writing import write_atomic
+from benchmark.writing import harmless, write_atomic
 
 PREFERRED = ("textual", "text")
 """The modality that is drawn: the paper's, else the first of the data."""
@@ -141,7 +141,7 @@ def located(
     level, found = clusters(distributions)
     points = pd.DataFrame({"run_id": run_id, "modality": modality, "item": items})
     known = intents.titles(record.dataset)
-    points["title"] = [cell(known[item]) for item in items]
+    points["title"] = [harmless(known[item]) for item in items]
     points[AXES] = embedded(distributions) if places is None else places
     points["level"], points["cluster"] = level, found
     words = keywords(texts, points.groupby("cluster")["item"].agg(list).to_dict())
@@ -221,7 +221,7 @@ def write_intents(
     strongest = [[*map(int, ids.split())] for ids in table["items"]]
     words = keywords(texts, dict(enumerate(strongest)))
     table["keywords"] = [", ".join(words[place]) for place in range(len(table))]
-    safe = table.assign(run_id=run_id, titles=table["titles"].map(cell))
+    safe = table.assign(run_id=run_id, titles=table["titles"].map(harmless))
     csv = safe.to_csv(index=False, lineterminator="\n")
     write_atomic(record.folder / "intents.csv", csv)
     parts = [

@@ -220,15 +220,6 @@ def save(path: Path, table: pd.DataFrame, text: str, tex: str) -> None:
     write_atomic(printed, f"% needs \\usepackage{{booktabs,adjustbox}}\n{tex}")
 
 
-def cell(text: str) -> str:
-    """Text that others wrote, as a cell of a CSV file that no spreadsheet takes for a formula.
-
-    One that begins like a formula gets an apostrophe before it. The record's own files, which are
-    read again, keep every text as it is.
-    """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
 def remove(folder: Path, name: str, suffixes: Sequence[str]) -> None:
     """Take files away that are no longer what the rows say."""
     for suffix in suffixes:
