@@ -162,7 +162,7 @@ def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Recor
                 model_class(name)
             except UsageError as error:
                 raise UsageError(
-                    f"'{folder}' has results of '{name}', which is no model here: name the folder "
+                    f"'{folder.name}' has results of '{name}', which is no model here: name the folder "
                     "of the plug-in that it was with --plugins"
                 ) from error
         found = experiments(models, modalities, sizes(planted(dataset)))
