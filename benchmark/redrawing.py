@@ -162,8 +162,8 @@ def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Recor
                 model_class(name)
             except UsageError as error:
                 raise UsageError(
-                    f"'{folder.name}' has results of '{name}', which is no model here: name the folder "
-                    "of the plug-in that it was with --plugins"
+                    f"'{folder.name}' has results of '{name}', which is no model here: name the "
+                    "folder of the plug-in that it was with --plugins"
                 ) from error
         found = experiments(models, modalities, sizes(planted(dataset)))
         return {each.name: each for each in found}
