@@ -158,13 +158,7 @@ def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Recor
 
     def possible(models: Collection[str]) -> dict[str, Experiment]:
         for name in models:
-            try:
-                model_class(name)
-            except UsageError as error:
-                raise UsageError(
-                    f"'{folder.name}' has results of '{name}', which is no model here: name the "
-                    "folder of the plug-in that it was with --plugins"
-                ) from error
+            must_be_known(name, folder)
         found = experiments(models, modalities, sizes(planted(dataset)))
         return {each.name: each for each in found}
 
@@ -180,6 +174,21 @@ def record_of(folder: Path, manifest: dict[str, Any], dataset: Dataset) -> Recor
             asked[name] = found[name]
     ordered = [asked[name] for name in (*EXPERIMENTS, *ON_REQUEST) if name in asked]
     return Record(store, dataset, ordered, ks, identity)
+
+
+def must_be_known(name: str, folder: Path) -> None:
+    """Refuse a model without which tables would say that it was not run.
+
+    Raises:
+        UsageError: If it is unknown here, with the reason.
+    """
+    try:
+        model_class(name)
+    except UsageError as error:
+        raise UsageError(
+            f"'{folder.name}' has results of '{name}', which is no model here ({error}); if it was "
+            "a plug-in, name its folder with --plugins"
+        ) from error
 
 
 def alike(new: Path, old: Path) -> bool:
