@@ -34,13 +34,17 @@ Run = Callable[[Variant], list[str]]
 ForkingPickler.register(Store, lambda store: (Store, (store.folder,)))
 
 
-def settle_threads() -> None:
-    """One thread per process, unless ``OMP_NUM_THREADS`` says otherwise.
+def settle_arithmetic() -> None:
+    """One thread per process, unless ``OMP_NUM_THREADS`` says otherwise; denormals are zero.
 
     Floating-point sums depend on the number of threads that share them, and results must depend
     neither on ``--jobs`` nor on the number of cores. Other cores are for other processes: threads
     meet after every small product, and on a busy machine they wait for each other there.
+
+    A sharp softmax leaves gradients and Adam's averages of them below 1e-38, where many processors
+    need a hundred times as long for a product; no result depends on such numbers.
     """
+    torch.set_flush_denormal(True)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
 
@@ -168,7 +172,6 @@ class Worker:
                 there,
                 self.prepare,
                 self.folders,
-                torch.get_num_threads(),
                 torch.are_deterministic_algorithms_enabled(),
                 torch.get_float32_matmul_precision(),
             ),
@@ -242,7 +245,6 @@ def work(
     connection: Connection,
     prepare: Callable[[Reporter], Run],
     folders: Sequence[Path],
-    threads: int,
     deterministic: bool,
     precision: str,
 ) -> None:
@@ -250,7 +252,7 @@ def work(
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # Windows does not pass it on
     Thread(target=end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
+    settle_arithmetic()
     torch.use_deterministic_algorithms(deterministic)
     torch.set_float32_matmul_precision(precision)
     for folder in folders:

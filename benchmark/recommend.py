@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from benchmark.data import table
     from benchmark.datasets import load
-    from benchmark.jobs import settle_threads
+    from benchmark.jobs import settle_arithmetic
     from benchmark.machine import choose_device
     from benchmark.progress import Reporter
     from benchmark.recommendations import batched, excluded, recommended, user_ids, write
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     row = chosen(arguments.results_root, dataset, arguments.model, arguments.run)
     task = task_of(row, dataset, arguments.results_root, device)
     torch.set_float32_matmul_precision(task.settings.matmul_precision)
-    settle_threads()
+    settle_arithmetic()
     console = Console(stderr=True)
     with Reporter(1, console) as reporter:
         model = model_of(row, task, reporter)

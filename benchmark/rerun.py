@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from benchmark.data import table
     from benchmark.determinism import demand_determinism
-    from benchmark.jobs import settle_threads
+    from benchmark.jobs import settle_arithmetic
     from benchmark.machine import DETERMINISTIC, choose_device
     from benchmark.progress import Reporter
     from benchmark.repetition import compared, found, repeated, verdict
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     stored = [found(arguments.results_root, run_id) for run_id in arguments.runs]
     if any(row["device"].endswith(DETERMINISTIC) for _, row in stored):
         demand_determinism()
-    settle_threads()
+    settle_arithmetic()
     wide = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
     outside = False
     with Reporter(len(stored), Console(stderr=True)) as reporter:

@@ -20,7 +20,7 @@ from benchmark.damage import damaged, remaining
 from benchmark.experiments import PROPOSED, Variant
 from benchmark.exposure import exposure_metrics
 from benchmark.identity import closed, common, identified, made, seeds_of
-from benchmark.jobs import run_at_once, settle_threads, study, take
+from benchmark.jobs import run_at_once, settle_arithmetic, study, take
 from benchmark.machine import commit, device_name, explained, versions
 from benchmark.outputs.writers import write_outputs
 from benchmark.progress import Reporter
@@ -54,7 +54,7 @@ def run_suite(
     settings, failures = task.settings, list[str]()
     cells = [cell for experiment in task.experiments for cell in experiment.cells]
     wanted = list({variant.label: variant for _, variant in cells}.values())
-    settle_threads()
+    settle_arithmetic()
     quiet = cache(partial(task.tuner, reporter=Reporter(0, Console(quiet=True))))
     stored = [v for v in wanted if is_stored(v, task, quiet)]
     needed = needs(task, list(dict.fromkeys(v.model for v in wanted if v not in stored)))

@@ -75,14 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from benchmark.capacity import needs, refusals
-    from benchmark.jobs import settle_threads
+    from benchmark.jobs import settle_arithmetic
     from benchmark.progress import Reporter
     from benchmark.search import grid_size
     from models.registry import model_class
 
     discover_models(arguments.plugins)
     tasks = prepared(arguments)
-    settle_threads()
+    settle_arithmetic()
     failed = 0
     for task in tasks:
         table2, features = task.experiments[0], list(task.parts.train.features)

@@ -25,6 +25,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def denormals() -> None:
+    """What a command settled for its process, in an earlier test, is no setting of this one."""
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture
 def checkerboard() -> Interactions:
     """Training data with one right answer: the best new item of user ``u`` is item ``u``.

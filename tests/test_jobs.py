@@ -16,7 +16,7 @@ from filelock import FileLock
 from planted import Bench, contents, numbers
 
 from benchmark.experiments import Variant
-from benchmark.jobs import settle_threads, study, take
+from benchmark.jobs import settle_arithmetic, study, take
 
 ROOT = Path(__file__).parents[1]
 
@@ -117,13 +117,23 @@ def test_threads_do_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch) -
     try:
         torch.set_num_threads(2)
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        settle_threads()
+        settle_arithmetic()
         assert torch.get_num_threads() == 2
         monkeypatch.delenv("OMP_NUM_THREADS")
-        settle_threads()
+        settle_arithmetic()
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_denormal_numbers_cost_no_time() -> None:
+    tiny = torch.tensor([1e-30])
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush denormal numbers")
+    torch.set_flush_denormal(False)
+    assert tiny * 1e-10 > 0
+    settle_arithmetic()
+    assert tiny * 1e-10 == 0
 
 
 def outcome(bench: Bench) -> list[object]:

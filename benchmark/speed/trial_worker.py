@@ -15,7 +15,7 @@ from rich.console import Console
 from benchmark.command import discover_models
 from benchmark.datasets.converted import read_converted
 from benchmark.experiments import Variant
-from benchmark.jobs import settle_threads
+from benchmark.jobs import settle_arithmetic
 from benchmark.machine import choose_device
 from benchmark.presets import FEATURE_SCALING, MATMUL_PRECISION, SPLIT_METHODS, Preset
 from benchmark.progress import Reporter
@@ -55,7 +55,7 @@ def settings(folder: Path, device: str) -> Settings:
 def main(folder: Path, device: str) -> None:
     """See the head of this file."""
     discover_models(None)
-    settle_threads()
+    settle_arithmetic()
     task = prepare(read_converted(folder / "data"), settings(folder, device))
     tuner = task.tuner((), Reporter(0, Console(quiet=True)))
     print("ready", flush=True)
