@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,71 +14,21 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.preprocessing import normalize
 
-from benchmark import intents
 from benchmark.datasets import Dataset
 from benchmark.datasets.synthetic import TRUTH
-from benchmark.experiments import PROPOSED
 from benchmark.features import scale_features
 from benchmark.intents import Kept
-from benchmark.outputs.layout import MARKDOWN, markdown, page
-from benchmark.outputs.tables import caption
-from benchmark.record import Record
 from benchmark.splits import seed_of, split
-from benchmark.writing import write_atomic
 from models.item_graph import co_interaction_graph
 
 COLUMNS = [
     "run_id", "modality", "level", "planted", "items_by", "groups",
     "nmi", "ari", "purity", "chance_nmi", "chance_purity",
 ]  # fmt: skip
-"""Of ``planted.csv``, see :func:`compared`."""
-
-SCORES = {
-    "nmi": "NMI", "ari": "ARI", "purity": "purity",
-    "chance_nmi": "NMI by chance", "chance_purity": "purity by chance",
-}  # fmt: skip
-"""Columns that are numbers in ``[-1, 1]``, and what they are called in print."""
+"""What is known of a grouping, see :func:`compared`."""
 
 SHUFFLES = 5
 """How often items are dealt out at random to know what chance finds."""
-
-LEGEND = (
-    "Groups of items held against the planted intents. Every level of HUIGN is compared with the "
-    "planted level that has the most similar number of intents, which 'planted' tells. Items are "
-    "grouped by the strongest intent of their distribution H, or by k-means, into as many groups "
-    "as were planted: of H, and, as a measure of what was there to be found, of the scaled "
-    "features and of their sums over the neighbours in the item graph. k-means looks at "
-    "directions alone, of H those from its mean. 'groups' is how many came out; NMI is normalised "
-    "mutual information, ARI the adjusted Rand index (0 by chance), purity the share of items that "
-    "have the commonest intent of their group. Chance is what the same groups with items dealt out "
-    "at random reach. Counted are the items whose intents were kept, {} of {}: those without "
-    "neighbours in the item graph have none of their own."
-)
-
-
-def write(record: Record) -> None:
-    """Write ``planted.csv`` and ``.md``; nothing where no truth or no run's intents are known."""
-    truth, runs = planted(record.dataset), record.overall
-    if not truth or runs.empty:
-        return
-    runs = runs[(runs["status"] == "ok") & (runs["model"] == PROPOSED)]
-    kept = {
-        run_id: intents.read(record.store, run_id, record.dataset.num_items)
-        for run_id in runs["run_id"]
-        if intents.is_kept(record.store, run_id)
-    }
-    if not kept:
-        return
-    first, shown = next(iter(kept.items()))
-    params = json.loads(runs.set_index("run_id").loc[first, "params"])
-    rows = [row for run_id, each in kept.items() for row in of_run(run_id, each, truth)]
-    rows += of_features(record, shown, truth, params["min_co_users"])
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    text = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-    write_atomic(record.folder / "planted.csv", text)
-    legend = LEGEND.format(f"{len(shown.items):,}", f"{record.dataset.num_items:,}")
-    text = page("**Planted intents**", as_markdown(table), f"{caption(runs)} {legend}")
-    write_atomic(record.folder / "planted.md", text)
 
 
 def planted(dataset: Dataset) -> list[NDArray[np.int64]]:
@@ -129,21 +78,26 @@ def of_run(
 
 
 def of_features(
-    record: Record, kept: Kept, truth: Sequence[NDArray[np.int64]], min_co_users: int
+    dataset: Dataset,
+    identity: Mapping[str, str],
+    kept: Kept,
+    truth: Sequence[NDArray[np.int64]],
+    min_co_users: int,
 ) -> Iterator[dict[str, object]]:
     """Rows of :data:`COLUMNS` about what HUIGN is given: features, and those of neighbours.
 
     Args:
-        record: Knows data, scaling and split.
+        dataset: Holds the features.
+        identity: Of the runs; tells scaling and split.
         kept: Tells the items and modalities.
         truth: Planted intents of all items by level.
         min_co_users: Of the item graph.
     """
-    dataset, how = record.dataset, record.identity
     features = scale_features(
-        {name: dataset.features[name] for name in kept.assignments}, how["feature_scaling"]
+        {name: dataset.features[name] for name in kept.assignments}, identity["feature_scaling"]
     )
-    train = split(dataset, features, seed_of(how["split_seed"]), how["split_method"]).train
+    seed = seed_of(identity["split_seed"])
+    train = split(dataset, features, seed, identity["split_method"]).train
     graph = co_interaction_graph(train, min_co_users)
     scale = sp.diags_array(1 / np.sqrt(np.maximum(graph.sum(axis=1), 1)))
     for modality, matrix in train.features.items():
@@ -196,18 +150,3 @@ def purity(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
     .. math:: \frac{1}{M} \sum_g \max_k |\{i : g_i = g, k_i = k\}|
     """
     return float(contingency_matrix(found, true).max(axis=1).sum() / len(true))
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """The table as it is read: means over seeds, one block of rows per modality and level."""
-    places = ["modality", "level", "planted", "items_by"]
-    ordered = table.drop(columns="run_id").sort_values(places[:2], kind="stable")
-    grouped = ordered.groupby(places, sort=False)
-    means = grouped.mean().reset_index()
-    deviations = grouped.std(ddof=1).fillna(0).round(6).reset_index()
-    shown = means[["level", "planted"]].astype(str)
-    shown["items grouped by"] = means["items_by"]
-    shown["groups"] = [f"{groups:g}" for groups in means["groups"]]
-    for name, title in SCORES.items():
-        shown[title] = list(map(MARKDOWN.number, means[name], deviations[name]))
-    return markdown(shown.set_axis(pd.Index(means["modality"], name="modality")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark import intents
 from benchmark.datasets import Dataset
 from benchmark.experiments import Experiment, paper_first
+from benchmark.intents import Kept
+from benchmark.planted_intents import of_features, planted
 from benchmark.presets import NO_MODALITY
 from benchmark.store import Store
 
@@ -70,6 +74,27 @@ class Record:
         if trials.empty or self.overall.empty:
             return trials.iloc[:0]
         return trials[trials["run_id"].str.rpartition("-")[0].isin(set(self.overall["study"]))]
+
+    @cached_property
+    def kept(self) -> dict[str, Kept]:
+        """What was kept of the intents of runs that came to a result, by the runs' ids."""
+        return {
+            run_id: intents.read(self.store, run_id, self.dataset.num_items)
+            for run_id in self.done["run_id"]
+            if intents.is_kept(self.store, run_id)
+        }
+
+    @cached_property
+    def given(self) -> pd.DataFrame:
+        """Rows of :func:`benchmark.planted_intents.of_features` about what these runs were given.
+
+        If their item graphs differ, that of the model as it is counts.
+        """
+        runs = self.done[self.done["run_id"].isin(list(self.kept))]
+        first = runs.sort_values("tuned_as", kind="stable").iloc[0]
+        kept, least = self.kept[first["run_id"]], json.loads(first["params"])["min_co_users"]
+        truth = planted(self.dataset)
+        return pd.DataFrame(of_features(self.dataset, self.identity, kept, truth, least))
 
     @property
     def modalities(self) -> list[str]:

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from small_record import small_dataset, table_lines
 
-from benchmark import planted_intents
 from benchmark.datasets import Dataset
 from benchmark.datasets.synthetic import TRUTH, World, synthetic
-from benchmark.planted_intents import clusters, compared, planted, purity
+from benchmark.outputs.planted import write
+from benchmark.planted_intents import COLUMNS, clusters, compared, planted, purity
 from benchmark.record import Record
 from benchmark.splits import SHIPPED
 from benchmark.store import Store
@@ -73,7 +73,7 @@ def written(folder: Path) -> pd.DataFrame:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """Run 0 has found everything and run 1 nothing."""
     result = record(tmp_path_factory.mktemp("two"), [8, 0])
-    planted_intents.write(result)
+    write(result)
     return result
 
 
@@ -127,7 +127,7 @@ def test_only_made_up_data_know_the_truth(tmp_path: Path) -> None:
     assert planted(small_dataset()) == []
     table = pd.DataFrame({"title": ["a"] * 5})
     assert planted(small_dataset(item_table=table)) == []
-    planted_intents.write(record(tmp_path, [8], small_dataset()))
+    write(record(tmp_path, [8], small_dataset()))
     assert not (tmp_path / "planted.csv").exists()
     assert [len(np.unique(each)) for each in planted(DATA)] == list(SIZES)
 
@@ -145,21 +145,21 @@ def test_data_that_ship_their_split(tmp_path: Path) -> None:
     parts = np.arange(len(DATA)) % 10
     labels = np.where(parts < 2, parts + 1, 0).astype(np.int8)
     data = replace(DATA, labels=labels)
-    planted_intents.write(record(tmp_path, [8], data, split_seed=SHIPPED))
+    write(record(tmp_path, [8], data, split_seed=SHIPPED))
     assert len(written(tmp_path))
 
 
 def test_nothing_without_a_run_whose_intents_were_kept(tmp_path: Path) -> None:
-    planted_intents.write(Record(Store(tmp_path), DATA, [], (10,), IDENTITY))
+    write(Record(Store(tmp_path), DATA, [], (10,), IDENTITY))
     result = record(tmp_path, [8])
     (tmp_path / "intents" / "run-0.npz").unlink()
-    planted_intents.write(result)
+    write(result)
     assert not (tmp_path / "planted.csv").exists()
 
 
 def test_assignments_that_are_the_truth(two: Record) -> None:
     table = written(two.folder)
-    assert list(table) == planted_intents.COLUMNS
+    assert list(table) == COLUMNS
     mine = table[table["run_id"] == "run-0"]
     assert len(mine) == 2 * 3 * 2  # modalities, levels, ways to group
     assert mine["planted"].tolist() == mine["groups"].tolist()
@@ -183,7 +183,7 @@ def test_small_differences_are_found_by_k_means_of_h(tmp_path: Path) -> None:
     arrays = dict(np.load(path))
     arrays["visual/1"] = arrays["visual/1"] + 0.5 * np.eye(8)[0]
     np.savez(path, **arrays)
-    planted_intents.write(result)
+    write(result)
     table = written(tmp_path)
     mine = table[(table["modality"] == "visual") & (table["level"] == 1)].set_index("items_by")
     assert mine.loc["strongest intent", "groups"] == 1
@@ -209,7 +209,7 @@ def test_a_level_is_compared_with_the_planted_one_of_its_size(tmp_path: Path) ->
     for modality in ("visual", "textual"):
         arrays[f"{modality}/1"] = arrays[f"{modality}/1"] @ pairs
     np.savez(path, **arrays)
-    planted_intents.write(result)
+    write(result)
     table = written(tmp_path)
     mine = table[table["run_id"] == "run-0"]
     assert set(mine["level"]) == {1}
@@ -239,7 +239,7 @@ def test_the_page_shows_means_over_seeds(two: Record) -> None:
 def test_the_same_rows_give_the_same_bytes(two: Record) -> None:
     files = [two.folder / f"planted{suffix}" for suffix in (".csv", ".md")]
     before = [path.read_bytes() for path in files]
-    planted_intents.write(two)
+    write(two)
     assert [path.read_bytes() for path in files] == before
 
 

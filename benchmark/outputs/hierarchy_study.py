@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,11 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
-from benchmark import intents
 from benchmark.experiments import CONTROL, Experiment
 from benchmark.intents import Kept
 from benchmark.outputs.tables import by_cell, of_experiment
-from benchmark.planted_intents import compared, of_features, planted
+from benchmark.planted_intents import compared, planted
 from benchmark.record import Record
 
 CHANCE = "chance"
@@ -45,11 +43,7 @@ def study(experiment: Experiment, record: Record) -> pd.DataFrame:
     if cells.empty or (cells["variant"] == CONTROL).all():
         return cells.iloc[:0]
     runs, truth = of_experiment(experiment, record.done), planted(record.dataset)
-    kept = {
-        run_id: intents.read(record.store, run_id, record.dataset.num_items)
-        for run_id in runs["run_id"]
-        if intents.is_kept(record.store, run_id)
-    }
+    kept = {run_id: record.kept[run_id] for run_id in runs["run_id"] if run_id in record.kept}
     columns = [f"{name}@{level}" for name in RECOVERY for level in range(1, len(truth) + 1)]
     found = pd.DataFrame(
         {run_id: recovery(each, truth) for run_id, each in kept.items()}, columns
@@ -59,10 +53,7 @@ def study(experiment: Experiment, record: Record) -> pd.DataFrame:
         cells[name] = [each[name].mean() for each in of_cells]
         cells[f"{name}_sd"] = [each[name].std(ddof=1) for each in of_cells]
     if kept:
-        first = next(iter(kept))
-        least = json.loads(runs.set_index("run_id").loc[first, "params"])["min_co_users"]
-        given = pd.DataFrame(of_features(record, kept[first], truth, least))
-        cells = pd.concat([cells, references(given)], ignore_index=True)
+        cells = pd.concat([cells, references(record.given)], ignore_index=True)
     deviations = [name for name in map(str, cells) if name.endswith("_sd")]
     cells[deviations] = cells[deviations].fillna(0)
     cells["runs"] = cells.pop("runs").fillna("")  # the last column

@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 
 import torch
 
-from benchmark import planted_intents
 from benchmark.machine import commit, device_name, versions
 from benchmark.outputs import (
     ablation,
@@ -20,6 +19,7 @@ from benchmark.outputs import (
     hierarchy,
     missing_figure,
     missing_table,
+    planted,
     precision,
     protocol_table,
     significance,
@@ -55,7 +55,7 @@ TABLES_OF_DATA = (
     table1.write,
     cold_start.write,
     hierarchy.write,
-    planted_intents.write,
+    planted.write,
     comparison.write,
 )
 """Those that need the data as well, some with a figure of their own."""
