@@ -6,14 +6,12 @@ Torch is loaded within functions, so that --help and a mistyped option answer at
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.interrupts import Terminated, terminable
 from benchmark.presets import EXPERIMENTS, PRESETS
 from models.errors import UsageError
 
@@ -93,10 +91,6 @@ def one_line(said: object) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in words)
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a batch system, a container or a shutdown sends it: it ends things as Ctrl-C."""
-
-
 def called(
     run: Callable[[argparse.Namespace], int],
     parser: argparse.ArgumentParser,
@@ -118,20 +112,3 @@ def called(
     except KeyboardInterrupt as interrupt:
         print(stopped, file=sys.stderr)
         return 143 if isinstance(interrupt, Terminated) else 130
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM raises :class:`Terminated` meanwhile; only the main thread can see to that."""
-
-    def terminate(*_: object) -> None:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

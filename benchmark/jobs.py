@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
@@ -18,6 +18,7 @@ from joblib import cpu_count
 from torch import multiprocessing
 
 from benchmark.experiments import Variant
+from benchmark.interrupts import without_interrupts
 from benchmark.progress import Relay, Reporter
 from benchmark.store import Store
 from benchmark.writing import StoreError
@@ -225,20 +226,6 @@ class Worker:
             often = ", as happens when memory runs out" if code == -9 else ""
             return f"its process was ended by signal {-code} ({signal.strsignal(-code)}){often}"
         return f"its process ended with exit code {code}"
-
-
-@contextlib.contextmanager
-def without_interrupts() -> Iterator[None]:
-    """What is started meanwhile feels neither Ctrl-C nor SIGTERM, not even while it loads torch.
-
-    Both may reach all processes at once; it is the parent that ends the others.
-    """
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def work(

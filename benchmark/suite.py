@@ -20,6 +20,7 @@ from benchmark.damage import damaged, remaining
 from benchmark.experiments import PROPOSED, Variant
 from benchmark.exposure import exposure_metrics
 from benchmark.identity import closed, common, identified, made, seeds_of
+from benchmark.interrupts import raise_interrupt
 from benchmark.jobs import run_at_once, settle_arithmetic, study, take
 from benchmark.machine import commit, device_name, explained, versions
 from benchmark.outputs.writers import write_outputs
@@ -196,6 +197,7 @@ def run_variant(
         without_result(task, reporter, "skipped", variant, str(error), row["study"])
         return []
     except Exception as error:
+        raise_interrupt(error)
         reason = explained(error, task.settings.device)
         return [without_result(task, reporter, "failed", variant, reason, row["study"])]
     task.store.remove("runs", closed(row))

@@ -112,6 +112,7 @@ def work(tuner: Tuner, variants: Sequence[Variant]) -> int:
         The number of studies that came to nothing, or that a crash ended here; models that refuse
         the data are left out.
     """
+    from benchmark.interrupts import raise_interrupt
     from benchmark.machine import explained
     from benchmark.writing import StoreError
 
@@ -124,6 +125,7 @@ def work(tuner: Tuner, variants: Sequence[Variant]) -> int:
         except UsageError as error:
             tuner.reporter.line(f"{variant.label} skipped: {error}", style="red")
         except Exception as error:
+            raise_interrupt(error)
             failed += 1
             reason = explained(error, tuner.train.device)
             tuner.reporter.line(f"{variant.label}: {reason}", style="red")

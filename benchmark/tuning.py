@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from benchmark.code_version import code_version
 from benchmark.evaluation import Evaluator, validation_score
 from benchmark.experiments import Variant
+from benchmark.interrupts import raise_interrupt
 from benchmark.machine import PeakMemory
 from benchmark.presets import Preset
 from benchmark.progress import Reporter
@@ -311,6 +312,7 @@ class Tuner:
         except DivergedError as error:
             ended(TrialState.FAIL, reason=str(error))
         except Exception as error:
+            raise_interrupt(error)
             failed = ended(TrialState.FAIL, crash=f"{type(error).__name__}: {error}")
             if cell not in self.recorded(search):  # by who took this process for dead
                 self.store.append("trials", trial_row(variant, search, cell, failed))

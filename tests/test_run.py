@@ -195,6 +195,29 @@ def test_ctrl_c_loses_nothing(
     assert outcome(bench.rows("toy", "trials")) == outcome(whole.rows("toy", "trials"))
 
 
+def interrupted_write(*_: Any, **__: Any) -> None:
+    """As NumPy's is: an archive cannot be closed while something is being written to it."""
+    try:
+        raise KeyboardInterrupt
+    finally:
+        raise ValueError("Can't close the ZIP file while there is an open writing handle on it.")
+
+
+@pytest.mark.parametrize("place", ["benchmark.tuning.Tuner.fit", "numpy.savez_compressed"])
+def test_ctrl_c_is_no_failure_of_the_model(
+    place: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(place, interrupted_write)
+        assert bench.run("--models", "bpr_mf", "--dataset", "toy") == 130
+    store = Store(bench.results / "toy")
+    assert store.ids("runs") == set()
+    trials = store.rows("trials").to_dict("records")
+    assert [row["state"] for row in trials] in ([], ["complete", "complete"])
+    assert bench.run("--models", "bpr_mf", "--dataset", "toy") == 0
+    assert [row["status"] for row in bench.rows("toy")] == ["ok"]
+
+
 def test_killed_between_a_trial_and_its_row(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(self: Store, table: str, row: object) -> None:
         raise KeyboardInterrupt
