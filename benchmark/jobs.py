@@ -43,7 +43,7 @@ def settle_arithmetic() -> None:
     meet after every small product, and on a busy machine they wait for each other there.
 
     A sharp softmax leaves gradients and Adam's averages of them below 1e-38, where many processors
-    need a hundred times as long for a product; no result depends on such numbers.
+    need a hundred times as long for a product; without them, metrics stay within their intervals.
     """
     torch.set_flush_denormal(True)
     if "OMP_NUM_THREADS" not in os.environ:
