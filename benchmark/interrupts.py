@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 
 class Terminated(KeyboardInterrupt):
@@ -33,14 +35,25 @@ def terminable() -> Iterator[None]:
 def without_interrupts() -> Iterator[None]:
     """What is started meanwhile feels neither Ctrl-C nor SIGTERM, not even while it loads torch.
 
-    Both may reach all processes at once; it is the parent that ends the others.
+    Both may reach all processes at once; it is the parent that ends the others. The parent feels
+    them afterwards. What is started inherits that they are blocked, as it would no handler; one
+    that ignores them would be inherited, too, but lose those that come meanwhile.
     """
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    both = (signal.SIGINT, signal.SIGTERM)
+    felt: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: felt.append(number)) for each in both}
+    if inherited := sys.platform != "win32":
+        resource_tracker.ensure_running()  # unblocks them, unless it runs already
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
     try:
         yield
     finally:
+        if inherited:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
         for each, handler in before.items():
             signal.signal(each, handler)
+        for number in felt[:1]:
+            signal.raise_signal(number)
 
 
 def raise_interrupt(error: Exception) -> None:

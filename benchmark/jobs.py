@@ -180,12 +180,12 @@ class Worker:
         try:
             with without_interrupts():
                 process.start()
+                self._process = process  # before an interrupt is felt, so that it is ended then
         except RuntimeError as error:  # by torch, before there is a process
             raise UsageError(
                 f"--jobs needs to share the data among processes, but: {error}; make room there "
                 "(in Docker by --shm-size), or use --jobs 1"
             ) from error
-        self._process = process
         there.close()  # so that the end of the process is the end of its messages
 
     def listen(self) -> list[str] | None:

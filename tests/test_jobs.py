@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -16,7 +19,9 @@ from filelock import FileLock
 from planted import Bench, contents, numbers
 
 from benchmark.experiments import Variant
-from benchmark.jobs import settle_arithmetic, study, take
+from benchmark.interrupts import Terminated, terminable
+from benchmark.jobs import Worker, settle_arithmetic, study, take
+from benchmark.progress import Reporter
 
 ROOT = Path(__file__).parents[1]
 
@@ -201,6 +206,36 @@ def test_no_room_to_share_the_data(
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert "--jobs needs to share the data" in line
     assert "No space left on device (28); make room there" in line
+
+
+class Interrupting:
+    """What a process is to run; a signal comes while it is made ready for the way there."""
+
+    def __init__(self, stop: signal.Signals) -> None:
+        self.stop = stop
+
+    def __reduce__(self) -> tuple[type[partial[None]], tuple[Any]]:
+        os.kill(os.getpid(), self.stop)
+        return partial, (print,)
+
+
+@pytest.mark.fault(
+    "Ctrl-C",
+    how="SIGINT or SIGTERM while `--jobs 2` starts a process",
+    again="the trainings under way",
+    says="`stopped; the same command goes on with what is left`, exit code 130 or 143",
+)
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_felt_after_a_start(stop: signal.Signals) -> None:
+    worker = Worker(cast(Any, Interrupting(stop)), [], Reporter(1))
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with terminable(), pytest.raises(KeyboardInterrupt) as caught:
+        worker.give(Variant("x", "x"))
+    assert isinstance(caught.value, Terminated) == (stop == signal.SIGTERM)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+    assert len(multiprocessing.active_children()) == 1
+    worker.stop()
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.fault(
