@@ -16,7 +16,10 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM raises :class:`Terminated` meanwhile; only the main thread can see to that."""
+    """SIGTERM raises :class:`Terminated` meanwhile; only the main thread can see to that.
+
+    An error of cleaning up after it, or after Ctrl-C, does not hide it.
+    """
 
     def terminate(*_: object) -> None:
         raise Terminated
@@ -27,6 +30,9 @@ def terminable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
+    except Exception as error:
+        raise_interrupt(error)
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
