@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmark.datasets import load
+from benchmark.datasets import Dataset, load
 from benchmark.identity import common
 from benchmark.outputs.significance import DIGITS, bootstrap
 from benchmark.progress import Reporter
@@ -46,10 +46,8 @@ def found(results_root: Path, run_id: str) -> tuple[Store, Row]:
     )
 
 
-def repeated(row: Row, data_root: Path | None, device: torch.device, reporter: Reporter) -> Row:
-    """Train and test a run again, with the hyper-parameters and the seed of its row.
-
-    Nothing is tuned, and nothing is written beside the stored results.
+def data_of(row: Row, data_root: Path | None) -> Dataset:
+    """What a run was trained on.
 
     Raises:
         UsageError: If the data are not at hand, or are others than those of the run.
@@ -60,6 +58,18 @@ def repeated(row: Row, data_root: Path | None, device: torch.device, reporter: R
             f"run '{row['run_id']}' is of other data than '{dataset.name}' (fingerprint "
             f"{row['data_fingerprint']}, here {dataset.fingerprint}): see --data-root"
         )
+    return dataset
+
+
+def repeated(row: Row, data_root: Path | None, device: torch.device, reporter: Reporter) -> Row:
+    """Train and test a run again, with the hyper-parameters and the seed of its row.
+
+    Nothing is tuned, and nothing is written beside the stored results.
+
+    Raises:
+        UsageError: As for :func:`data_of`.
+    """
+    dataset = data_of(row, data_root)
     with tempfile.TemporaryDirectory() as folder:
         task = task_of(row, dataset, Path(folder), device)
         torch.set_float32_matmul_precision(task.settings.matmul_precision)

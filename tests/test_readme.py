@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark import recommend, redraw, rerun, run, tune
+from benchmark import dissect, recommend, redraw, rerun, run, tune
 from benchmark.options import Parser
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +29,7 @@ COMMANDS = [
         ("tune", tune.parser),
         ("recommend", recommend.parser),
         ("rerun", rerun.parser),
+        ("dissect", dissect.parser),
         ("redraw", redraw.parser),
     )
     for command in re.findall(rf"-m benchmark\.{name} (.+)", page.read_text(encoding="utf-8"))
