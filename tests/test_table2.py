@@ -88,11 +88,19 @@ def test_marks_of_significance_are_shown_and_explained(tmp_path: Path) -> None:
     assert table_lines(text, "HUIGN")[0][1] == r"<u>0.3600</u><sup>\*\*</sup>"
     assert table_lines(text, "HUIGN")[0][0] == "<u>0.3600</u>"
     assert r"0.2000\textsuperscript{\textdagger{}}" in tex
-    assert "significantly worse" in text
+    assert "significantly worse than the best of the paper's baselines in this metric" in text
+    assert "HUIGN against the strongest of the paper's other models" in text
     assert "p &lt; 0.05" in text
     assert r"p \textless{} 0.05" in tex
     _, text, _ = written(tmp_path, *all_four())
     assert "significantly" not in text
+
+
+def test_the_legend_knows_whom_models_are_compared_with(tmp_path: Path) -> None:
+    marks = pd.DataFrame({"HUIGN": ["**"]}, index=["recall@10"])
+    _, text, _ = written(tmp_path, run("HUIGN", 0.3), run("Popularity", 0.2), marks=marks)
+    assert "significantly worse than the best of all models but HUIGN in this metric" in text
+    assert "improvement" not in text
 
 
 def test_marks_come_from_the_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

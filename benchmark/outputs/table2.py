@@ -7,7 +7,7 @@ from itertools import chain
 
 import pandas as pd
 
-from benchmark.experiments import Experiment
+from benchmark.experiments import PAPER_MODELS, PROPOSED, Experiment
 from benchmark.outputs import significance
 from benchmark.outputs.layout import (
     LATEX,
@@ -38,9 +38,9 @@ from benchmark.record import Record
 TITLE = "Overall performance"
 GAIN = "improvement"
 SIGNS = (
-    "* significantly better and † significantly worse than the best of the paper's baselines in "
-    "this metric: paired t-test over users, p < 0.05 after Holm's correction; ** and †† p < 0.01; "
-    "the models are taken as trained, so what another training changes is not in it."
+    "* significantly better and † significantly worse than the best of {} in this metric: paired "
+    "t-test over users, p < 0.05 after Holm's correction; ** and †† p < 0.01; the models are taken "
+    "as trained, so what another training changes is not in it."
 )
 
 
@@ -123,12 +123,16 @@ def readable(
 
 def captions(record: Record, marks: pd.DataFrame) -> list[str]:
     """Sentences on what the numbers are and how to read them."""
+    models = set(significance.successful(record)["model"])
+    others = models.intersection(PAPER_MODELS) - {PROPOSED}
+    signs = SIGNS.format("the paper's baselines" if others else "all models but HUIGN")
+    gain = f"{GAIN}: HUIGN against the strongest of the paper's other models."
     return [
         caption(record.overall),
         budgets(record.overall, record.trials),
         f"{PLACES[:-1]}, of all models.",
-        f"{GAIN}: HUIGN against the strongest of the paper's other models.",
-        *([SIGNS] if (marks != "").to_numpy().any() else []),
+        *([gain] if others and PROPOSED in models else []),
+        *([signs] if (marks != "").to_numpy().any() else []),
         HITS,
     ]
 
