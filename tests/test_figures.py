@@ -49,6 +49,12 @@ def test_error_bars_are_the_deviation_over_seeds() -> None:
     assert spans == pytest.approx([0, 2 * 0.02**0.5, 0])
 
 
+def kinds(figure: Figure) -> list[str]:
+    """What the legend of Table 2 tells apart."""
+    [legend] = figure.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
 @pytest.mark.parametrize("value", [0.3, 0.0])
 def test_one_model_alone(value: float, tmp_path: Path) -> None:
     figures.write_table2(rows(("VBPR", "vbpr", 0, value)), 10, tmp_path)
@@ -66,8 +72,9 @@ def test_the_figure_names_data_axes_and_colours(
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert labels == ["Precision@10", "Recall@10", "NDCG@10"]
     assert figure.get_suptitle() == "toy, test data, preset quick"
-    [legend] = figure.legends
-    assert len(legend.get_texts()) == 3
+    assert kinds(figure) == ["HUIGN", "the paper's baselines", "anchors"]
+    figures.write_table2(RUNS[RUNS["model"] != "vbpr"], 10, tmp_path)
+    assert kinds(drawn[1]) == ["HUIGN", "anchors"]
 
 
 def test_new_items_are_drawn_among_all_and_among_themselves(

@@ -27,6 +27,7 @@ COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 """Told apart by colour-blind readers as well (Okabe and Ito; brown instead of their yellow)."""
 
 OURS, BASELINE, ANCHOR = COLOURS[0], COLOURS[1], "#999999"
+KINDS = {OURS: "HUIGN", BASELINE: "the paper's baselines", ANCHOR: "anchors"}
 MARKERS = ("o", "s", "^", "D")
 DASHES: Any = ("-", "--", "-.", ":")
 
@@ -161,9 +162,9 @@ def write_bars(
         draw_metric(figure.add_subplot(1, len(panels), place), done, metric)
     first = done.iloc[0]
     figure.suptitle(f"{first['dataset']}, {tested}, preset {first['preset']}")
-    handles = [Patch(color=each) for each in (OURS, BASELINE, ANCHOR)]
-    labels = ["HUIGN", "the paper's baselines", "anchors"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    drawn = set(map(colour, done["model"]))
+    handles = [Patch(color=each, label=kind) for each, kind in KINDS.items() if each in drawn]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     save(figure, folder, name)
 
 
