@@ -43,14 +43,14 @@ def dissected(model: HUIGN, train: Interactions, validate: Validate) -> dict[str
         validate: Judges a model.
 
     Returns:
-        By name. Four scores of ``validate``: of ``all``, the model as it is; of
-        its ``ids`` alone, P = 0; of its ``intents`` alone, U = 0; and with ``mean_intents``, each
-        P_u replaced by the mean over the users, so that intents are an offset of each item. Then
-        ``spread``, the standard deviation over the items of what intents add, by that of what ids
-        do, each a mean over the users; ``popularity``, Pearson's correlation over the items of
-        that offset with log(1 + number of training interactions), NaN if it is constant; and
-        ``cosine``, the mean over all pairs of items that have neighbours, and then over the
-        modalities, of the cosine between what their intents are made from (Z of Eq. 4).
+        By name. Four scores of ``validate``: of ``all``, the model as it is; of its ``ids`` alone,
+        P = 0; of its ``intents`` alone, U = 0; and with ``mean_intents``, each P_u replaced by the
+        mean over the users, so that intents are an offset of each item. Then ``spread``, the
+        standard deviation over the items of what intents add, by that of what ids do, each a mean
+        over the users; ``popularity``, Pearson's correlation over the items of that offset with
+        log(1 + number of training interactions), NaN if it is constant; and ``cosine``, the mean
+        over all pairs of items that have neighbours, and then over the modalities, of the cosine
+        between what their intents are made from (Z of Eq. 4).
     """
     user, item = (representation.double() for representation in model())
     width = model.embedding_dim
