@@ -105,11 +105,7 @@ def parser() -> Parser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks."""
-    # imported here so that --help and a mistyped option answer at once
-    from rich.console import Console
-
-    # a pipe has no width of its own, and the default would cut tables off
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    console = wide_console()
     actions = {
         "list": list_all,
         "inspect": inspect_one,
@@ -252,6 +248,13 @@ def show(report: Mapping[str, Any], console: Console) -> None:
         console.print(table("training takes beside these, estimated in MiB", names, rows))
     for remark in report["remarks"]:
         console.print(f"! {remark}", style="yellow", soft_wrap=True)
+
+
+def wide_console() -> Console:
+    """The standard output; a pipe has no width of its own, and the default would cut tables off."""
+    from rich.console import Console  # imported here so that --help answers at once
+
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

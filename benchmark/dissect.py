@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from benchmark.data import table
+    from benchmark.data import table, wide_console
     from benchmark.dissection import check_intents, dissected
     from benchmark.evaluation import validation_score
     from benchmark.jobs import settle_arithmetic
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             rows.append({**told, **parts})
             reporter.finish()
     frame = pd.DataFrame(rows)
-    wide = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    wide = wide_console()
     cells = frame.to_numpy().tolist()
     wide.print(table("Validation recall@10 of parts", frame.columns.tolist(), cells))
     if arguments.out is not None:

@@ -29,7 +29,7 @@ def check_intents(row: Row) -> None:
     if not isinstance(model, HUIGN) or model.modalities == []:
         raise UsageError(
             f"run '{row['run_id']}' is of '{row['variant']}', which has no intents: take one of "
-            "HUIGN, such as those of table2.md, table3.csv or figure3.csv"
+            "HUIGN, such as those that statistics.csv, table3.csv or figure3.csv name"
         )
 
 

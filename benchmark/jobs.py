@@ -237,7 +237,7 @@ def work(
 ) -> None:
     """What a process does: run the variants it is sent, and tell what happens."""
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)  # Windows does not pass it on
+        signal.signal(each, signal.SIG_IGN)  # drops what was held back, and Windows holds nothing
     Thread(target=end_with_parent, daemon=True).start()
     settle_arithmetic()
     torch.use_deterministic_algorithms(deterministic)

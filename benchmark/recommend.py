@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    from benchmark.data import table
+    from benchmark.data import table, wide_console
     from benchmark.datasets import load
     from benchmark.jobs import settle_arithmetic
     from benchmark.machine import choose_device
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"wrote {len(lists)} rows for {len(users)} users to '{arguments.out}'")
     else:
         rows = [[shown(value) for value in each] for each in lists.itertuples(index=False)]
-        wide = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+        wide = wide_console()
         wide.print(table(f"{row['variant']} on {dataset.name}", list(lists.columns), rows))
     return 0
 

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     # imported here so that --help and a mistyped option answer at once, without loading torch
     from rich.console import Console
 
-    from benchmark.data import table
+    from benchmark.data import table, wide_console
     from benchmark.determinism import demand_determinism
     from benchmark.jobs import settle_arithmetic
     from benchmark.machine import DETERMINISTIC, choose_device
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if any(row["device"].endswith(DETERMINISTIC) for _, row in stored):
         demand_determinism()
     settle_arithmetic()
-    wide = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    wide = wide_console()
     outside = False
     with Reporter(len(stored), Console(stderr=True)) as reporter:
         for store, row in stored:

@@ -199,8 +199,12 @@ def successful(record: Record) -> pd.DataFrame:
 def candidates(models: list[str]) -> NDArray[np.bool_]:
     """Which may be the reference: the paper's baselines, else all but HUIGN, else HUIGN."""
     others = np.array([model != PROPOSED for model in models])
-    baselines = others & np.array([model in PAPER_MODELS for model in models])
-    return next((some for some in (baselines, others) if some.any()), ~others)
+    return next((some for some in (baselines(models), others) if some.any()), ~others)
+
+
+def baselines(models: list[str]) -> NDArray[np.bool_]:
+    """Which are the paper's baselines."""
+    return np.array([model in PAPER_MODELS and model != PROPOSED for model in models], dtype=bool)
 
 
 def bootstrap(values: Array, resamples: int = RESAMPLES) -> tuple[Array, Array]:

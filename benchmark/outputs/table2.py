@@ -7,7 +7,7 @@ from itertools import chain
 
 import pandas as pd
 
-from benchmark.experiments import PAPER_MODELS, PROPOSED, Experiment
+from benchmark.experiments import PROPOSED, Experiment
 from benchmark.outputs import significance
 from benchmark.outputs.layout import (
     LATEX,
@@ -123,15 +123,15 @@ def readable(
 
 def captions(record: Record, marks: pd.DataFrame) -> list[str]:
     """Sentences on what the numbers are and how to read them."""
-    models = set(significance.successful(record)["model"])
-    others = models.intersection(PAPER_MODELS) - {PROPOSED}
-    signs = SIGNS.format("the paper's baselines" if others else "all models but HUIGN")
+    models = significance.successful(record)["model"].tolist()
+    baselines = significance.baselines(models).any()
+    signs = SIGNS.format("the paper's baselines" if baselines else "all models but HUIGN")
     gain = f"{GAIN}: HUIGN against the strongest of the paper's other models."
     return [
         caption(record.overall),
         budgets(record.overall, record.trials),
         f"{PLACES[:-1]}, of all models.",
-        *([gain] if others and PROPOSED in models else []),
+        *([gain] if baselines and PROPOSED in models else []),
         *([signs] if (marks != "").to_numpy().any() else []),
         HITS,
     ]
