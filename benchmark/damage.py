@@ -23,16 +23,19 @@ NEIGHBOURS = 20
 ROUNDS = 10
 """Of propagation; the number of items that features travel at most."""
 
+EVERY = "*"
+"""Stands for all modalities at once."""
+
 CHUNK_ENTRIES = 20_000_000
 """Upper bound on the entries of one block of the items' common users (or one row)."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What happens to one modality.
+    """What happens to one modality, or to every one.
 
     Args:
-        modality: The one.
+        modality: The one, or :data:`EVERY`.
         policy: What becomes of the items that lose it, one of :data:`POLICIES` or ``shuffle``.
         rate: Their share among the items that have it.
     """
@@ -50,13 +53,19 @@ class Damage:
         modality, policy, rate = text.rsplit(" ", 2)
         return cls(modality, policy, float(rate))
 
+    def names(self, train: Interactions) -> list[str]:
+        """The modalities that it happens to, one after the other."""
+        return list(train.features) if self.modality == EVERY else [self.modality]
+
 
 def remaining(train: Interactions, damage: Damage) -> Interactions:
     """The training interactions that are left: all of them unless the policy is ``drop``."""
     if damage.policy != "drop":
         return train
-    kept = ~lost_items(train.features[damage.modality], damage.rate)[train.items]
-    return replace(train, users=train.users[kept], items=train.items[kept])
+    for name in damage.names(train):
+        kept = ~lost_items(train.features[name], damage.rate)[train.items]
+        train = replace(train, users=train.users[kept], items=train.items[kept])
+    return train
 
 
 def damaged(train: Interactions, damage: Damage, scaling: str) -> Interactions:
@@ -73,7 +82,7 @@ def damaged(train: Interactions, damage: Damage, scaling: str) -> Interactions:
       The items stay candidates, known ones are still left out of rankings, and the held-out
       positives are the same, so that results compare with those of the other policies;
     - ``shuffle``: the items exchange their rows at random, so that the modality is distributed as
-      before but says nothing about an item.
+      before but says nothing about an item; of several modalities that all items have, together.
 
     Args:
         train: What is :func:`remaining`, with all features, scaled.
@@ -81,15 +90,20 @@ def damaged(train: Interactions, damage: Damage, scaling: str) -> Interactions:
         scaling: How they were scaled, one of :data:`benchmark.presets.FEATURE_SCALING`; to scale
             once more what is left is the same as to have scaled nothing else.
     """
-    name, matrix = damage.modality, train.features[damage.modality]
+    left = {name: _left(train, name, damage, scaling) for name in damage.names(train)}
+    return train.with_features({**train.features, **left})
+
+
+def _left(train: Interactions, name: str, damage: Damage, scaling: str) -> Tensor:
+    """What is left of one modality, ``[num_items, feature_dim]``."""
+    matrix = train.features[name]
     lost = lost_items(matrix, damage.rate)
     if damage.policy == "shuffle":
-        return train.with_features({**train.features, name: shuffled(matrix, lost)})
+        return shuffled(matrix, lost)
     rescaled = partial(_rescaled, how=scaling)
     filled = POLICIES[damage.policy](rescaled(matrix.masked_fill(lost[:, None], 0)), lost, train)
-    if scaling == "l2_row":
-        filled = rescaled(filled)  # what was filled in is of unit length, too
-    return train.with_features({**train.features, name: filled})
+    # what was filled in is of unit length, too
+    return rescaled(filled) if scaling == "l2_row" else filled
 
 
 def lost_items(matrix: Tensor, rate: float) -> Tensor:

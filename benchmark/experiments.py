@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmark.damage import POLICIES, Damage
+from benchmark.damage import EVERY, POLICIES, Damage
 from benchmark.protocols import SWITCHES
 from models.registry import label, registered
 
@@ -215,12 +215,17 @@ def ablation(huign: Variant) -> Experiment:
     """HUIGN without its parts, and with other choices than the paper's."""
     sparser = of_figure3("HUIGN-I", 8, huign)
     flat = Variant(f"{sparser.label} 32", "huign", {**sparser.fixed, "levels": (32,)}, huign)
+    blind = replace(
+        sparser, label=f"{sparser.label}, shuffled", damage=Damage(EVERY, "shuffle", 1.0)
+    )
     cells = [
         ({"form": "as published"}, huign),
         ({"form": "no intents (BPR-MF)"}, without_intents(huign)),
         ({"form": "no losses"}, of_figure3("HUIGN-C-I", 5, huign)),
         ({"form": "HUIGN-I, 8 common users"}, sparser),
         ({"form": "HUIGN-I, 8 common users, one level"}, flat),
+        ({"form": "HUIGN-I, 8 common users, features shuffled"}, blind),
+        ({"form": "HUIGN-I, 16 common users"}, of_figure3("HUIGN-I", 16, huign)),
     ]
     for form, fixed in CHOICES.items():
         cells.append(({"form": form}, Variant(f"HUIGN, {form}", "huign", fixed, huign)))

@@ -23,7 +23,8 @@ from benchmark.store import Store
 CALL = ("--models", "huign", "--dataset", "toy", "--experiments", "ablation", "--seeds", "2")
 FORMS = [
     "as published", "no intents (BPR-MF)", "no losses",
-    "HUIGN-I, 8 common users", "HUIGN-I, 8 common users, one level", *CHOICES,
+    "HUIGN-I, 8 common users", "HUIGN-I, 8 common users, one level",
+    "HUIGN-I, 8 common users, features shuffled", "HUIGN-I, 16 common users", *CHOICES,
 ]  # fmt: skip
 VARYING = [f"varying@{level}" for level in (1, 2, 3)]
 

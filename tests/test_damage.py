@@ -13,6 +13,7 @@ from torch_geometric.transforms import FeaturePropagation
 from torch_geometric.utils import from_scipy_sparse_matrix
 
 from benchmark.damage import (
+    EVERY,
     POLICIES,
     ROUNDS,
     Damage,
@@ -152,6 +153,26 @@ def test_shuffled_rows_are_the_same_rows_elsewhere() -> None:
     moved = (changed != before).any(dim=1)
     assert moved.sum() > ITEMS / 2
     assert not changed[list(ABSENT)].any()
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, "shuffle"])
+def test_every_modality_is_damaged_as_each_would_be(policy: str) -> None:
+    train, every = likes(), Damage(EVERY, policy, 0.5)
+    left, expected = remaining(train, every), train
+    for name in train.features:
+        expected = remaining(expected, Damage(name, policy, 0.5))
+    assert torch.equal(left.items, expected.items)
+    found = damaged(left, every, "l2_row").features
+    for name in train.features:
+        alone = damaged(left, Damage(name, policy, 0.5), "l2_row").features[name]
+        assert torch.equal(found[name], alone)
+        assert not torch.equal(alone, train.features[name])
+
+
+def test_modalities_are_shuffled_together() -> None:
+    train = likes()  # both have the same rows
+    changed = damaged(train, Damage(EVERY, "shuffle", 1.0), "l2_row").features
+    assert torch.equal(changed["visual"], changed["textual"])
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, "shuffle"])

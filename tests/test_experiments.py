@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from small_record import run, small_record, table_lines
 
 import baselines.vbpr  # noqa: F401  # its label
 import models.huign  # noqa: F401  # its label
+from benchmark.damage import EVERY, Damage
 from benchmark.experiments import (
     Variant,
     ablation,
@@ -80,7 +82,10 @@ def test_the_ablation_takes_away_or_changes_one_thing_and_shares_its_runs() -> N
         assert found[form] in [variant for _, variant in figure3(HUIGN).cells]
     hierarchy = experiments(["huign"], ["image"], [32, 8, 4])[-1]
     assert found["no intents (BPR-MF)"] in [variant for _, variant in hierarchy.cells]
-    assert len({variant.label for variant in found.values()}) == len(found) == 11
+    assert len({variant.label for variant in found.values()}) == len(found) == 13
+    blind = found["HUIGN-I, 8 common users, features shuffled"]
+    whole = found["HUIGN-I, 8 common users"]
+    assert blind == replace(whole, label=blind.label, damage=Damage(EVERY, "shuffle", 1.0))
     for variant in found.values():
         create("huign", **variant.fixed)  # every choice is one that HUIGN knows
         assert variant == HUIGN or (variant.tuned_as == HUIGN and variant.fixed)
