@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.machine import choose_device
     from benchmark.progress import Reporter
     from benchmark.repetition import data_of, found
-    from benchmark.stored_models import model_of, task_of
+    from benchmark.stored_models import model_of, task_of, trained_on, variant_of
     from benchmark.writing import write_atomic
     from models.huign import HUIGN
 
@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
             torch.set_float32_matmul_precision(task.settings.matmul_precision)
             tuner = task.tuner((), reporter)
             model = cast(HUIGN, model_of(row, task, reporter))
-            parts = dissected(model, task.parts.train, validation_score(tuner.validation))
+            train = trained_on(variant_of(row), task)
+            parts = dissected(model, train, validation_score(tuner.validation))
             told = {name: row[name] for name in ("run_id", "dataset", "variant", "seed")}
             rows.append({**told, **parts})
             reporter.finish()

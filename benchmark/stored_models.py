@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmark.damage import Damage
+from benchmark.damage import Damage, damaged, remaining
 from benchmark.datasets import Dataset
 from benchmark.evaluation import validation_score
 from benchmark.experiments import Variant
@@ -25,6 +26,7 @@ from benchmark.task import Settings, Task, prepare
 from benchmark.tuning import JUDGED_AT
 from benchmark.writing import StoreError
 from models.errors import UsageError
+from models.interactions import Interactions
 from models.recommender import Recommender
 from models.registry import create
 
@@ -124,6 +126,14 @@ def variant_of(row: Row) -> Variant:
     return Variant(row["variant"], row["model"], switches=switches, damage=damage)
 
 
+def trained_on(variant: Variant, task: Task) -> Interactions:
+    """The interactions and item features that a variant is trained on, damaged if it is so."""
+    train, damage = task.parts.train, variant.damage
+    if damage is None:
+        return train
+    return damaged(remaining(train, damage), damage, task.settings.feature_scaling)
+
+
 def model_of(row: Row, task: Task, reporter: Reporter) -> Recommender:
     """The trained model of a stored run, from ``models/<run_id>/`` beside the stored rows.
 
@@ -136,36 +146,34 @@ def model_of(row: Row, task: Task, reporter: Reporter) -> Recommender:
         reporter: Shows what happens.
 
     Raises:
-        UsageError: If the code of the model has changed since the run, what was kept of it is
-            damaged, or the run is part of the experiment on missing modalities.
+        UsageError: If the code of the model has changed since the run, or what was kept of it is
+            damaged.
     """
     run_id, name, label, seed = row["run_id"], row["model"], row["variant"], int(row["seed"])
     with legible(row):
         variant, model = variant_of(row), create(name, **json.loads(row["params"]))
-    if variant.damage is not None:
-        raise UsageError(
-            f"run '{run_id}' learned from items that had lost a modality on purpose "
-            f"({variant.damage}): name another run"
-        )
     if identified(variant, seed, model, task) != run_id:
         raise UsageError(
             f"run '{run_id}' is of other code than that of '{name}' now: run 'python -m "
             f"benchmark.run' for it again, with the options that it was made with"
         )
     switches = task.switches(variant)
-    tuner = task.tuner(deciding(switches), reporter)
+    train = trained_on(variant, task)
+    tuner = replace(task.tuner(deciding(switches), reporter), train=train)
     validate = validation_score(tuner.validation, f"recall@{JUDGED_AT}")
     data = {what: task.identity[what] for what in DATA}
+    if variant.damage is not None:
+        data["damage"] = str(variant.damage)
     folder = task.store.folder / "models" / run_id
     with task.store.claim(f"model {run_id}"):  # a second process finds it trained
         if is_saved(folder):
             reporter.line(f"{label}, seed {seed}: loaded from '{folder}'")
-            return load(folder, task.parts.train, data, validate)
+            return load(folder, train, data, validate)
         tuner.trained(f"{label}, seed {seed}", model, run_id)
         means = task.test(switches, task.settings.ks)(model).means
         reporter.line(f"{label}, seed {seed}: trained again, {compared(row, means)}")
         try:
-            save(folder, name, model, task.parts.train, data, validate)
+            save(folder, name, model, train, data, validate)
             tuner.checkpoint(run_id).remove()
             reporter.line(f"kept in '{folder}'")
         except UsageError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy.stats import ttest_rel
 from small_record import closed, small_record, table_lines
 
 from benchmark.command import discover_models
+from benchmark.dissect import main as dissect
 from benchmark.experiments import CHOICES, Variant, ablation
 from benchmark.outputs.ablation import verdicts, write
 from benchmark.outputs.layout import two_digits
@@ -88,6 +90,20 @@ def test_words(whole: Bench) -> None:
     )
     assert cells[4] == f"{two_digits(row['varying@1'])} %"
     assert len(table_lines((folder / "ablation.tex").read_text(), "temperature 0.01")) == 1
+
+
+def test_what_learned_from_shuffled_features_is_taken_apart_with_them(
+    whole: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench(shutil.copytree(whole.root, tmp_path / "copy"))
+    run = read(bench.results / "toy")["HUIGN-I, 8 common users, features shuffled"]["runs"].split()[
+        0
+    ]
+    for said in ("trained again, with the test metrics of the stored run", "loaded from"):
+        assert dissect(bench.arguments(run)) == 0
+        assert said in " ".join(capsys.readouterr().err.split())
+    kept = json.loads((bench.results / "toy" / "models" / run / "model.json").read_text())
+    assert kept["data"]["damage"] == "* shuffle 1"
 
 
 def test_which_forms_are_better() -> None:
